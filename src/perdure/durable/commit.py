@@ -1,0 +1,34 @@
+"""A commit: everything one turn changes, applied all or nothing.
+
+The order of the world around it is fixed: the turn computes a commit without touching anything; the store makes it durable
+in one atomic write guarded by a compare-and-swap; only then are the turn's effects performed and its answer given. A
+commit touches one instance. A message to another instance leaves in ``mail`` and is applied, by its id in ``consumed``, in
+the receiver's own commit; nothing relies on a transaction across instances.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from perdure.durable.records import InstanceRecord, JournalEntry, Mail
+
+__all__ = ["Commit"]
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """One atomic change of one instance. A store applies the parts in the order of these fields."""
+
+    expected_sequence: int | None
+    """The sequence number the turn started from; ``None`` when the instance must not exist yet."""
+    consumed: tuple[str, ...] = ()
+    """Ids of the mail this turn applied: deleted here, and each must still be pending."""
+    cancelled: tuple[str, ...] = ()
+    """Send ids: all delayed mail sent by this instance under them is deleted. Unknown ids are no error."""
+    cancels_all: bool = False
+    """The instance has ended: all its delayed mail is void."""
+    record: InstanceRecord
+    snapshot_json: bytes
+    """``record.snapshot`` encoded, since the turn needed the encoding for its limits."""
+    journal: tuple[JournalEntry, ...] = ()
+    mail: tuple[Mail, ...] = ()
+    """Mail sent by this turn, in order. Inserted after ``cancelled``, so a cancel never reaches forward."""

@@ -1,0 +1,192 @@
+"""What the store keeps, as plain rows.
+
+These are values: frozen, JSON all the way down, and the same for every store. Times are milliseconds since the Unix
+epoch (``float``; fractions keep them distinct), ids are the strings of the wire contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from perdure.json_value import Json, JsonObject
+from perdure.statechart.snapshot import Snapshot, StateValue
+
+__all__ = [
+    "Address",
+    "Creation",
+    "InstanceRecord",
+    "InstanceStatus",
+    "InstanceSummary",
+    "JournalEntry",
+    "KeyRecord",
+    "MachineRecord",
+    "Mail",
+    "MailKind",
+    "OrgRecord",
+    "Page",
+    "Parent",
+    "UploadRecord",
+    "VersionRecord",
+]
+
+Row = TypeVar("Row", covariant=True)
+
+
+class Address(msgspec.Struct, frozen=True, order=True):
+    """Where an instance lives: it is named within its machine, and the machine within its org."""
+
+    org: str
+    machine: str
+    instance: str
+
+    def __str__(self) -> str:
+        return f"{self.machine}/{self.instance}"
+
+
+class OrgRecord(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    created_at: float
+
+
+class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key. ``sealed_secret`` is the secret as it may lie on disk: encrypted by whoever made the record."""
+
+    id: str
+    org: str
+    name: str
+    scopes: tuple[str, ...]
+    sealed_secret: bytes
+    created_at: float
+
+
+class MachineRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A named definition; its versions hold the code."""
+
+    org: str
+    name: str
+    created_at: float
+    current_version: str | None = None
+    indexes: tuple[str, ...] = ()
+
+
+class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Immutable code of a machine."""
+
+    id: str
+    org: str
+    machine: str
+    created_at: float
+    client_info: str
+    content_hash: str
+    """SHA-256 of the source in hex; of the label for a machine that lives in the host application's own code."""
+    source: str | None
+    """Python source of the machine version module; ``None`` for a machine of the host application."""
+    file_name: str
+
+
+class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The first half of a two-phase upload: an id was given out, the code may have arrived, nothing is visible yet."""
+
+    id: str
+    """The signed id of the contract: opaque, URL-path safe, unguessable."""
+    org: str
+    machine: str
+    created_at: float
+    gzip: bool
+    version_id: str
+    """The id the version will have once it is finalized."""
+    code: bytes | None = None
+    file_name: str | None = None
+
+
+InstanceStatus: TypeAlias = Literal["running", "paused"]
+
+
+class Parent(msgspec.Struct, frozen=True):
+    """Who started a persistent child, and the id it is known by there."""
+
+    address: Address
+    child_id: str
+
+
+class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance as its last commit left it."""
+
+    address: Address
+    sequence: int
+    """Grows with every commit; the compare-and-swap compares it."""
+    version_id: str
+    created_at: float
+    ts: float
+    """Strictly growing per instance, comparable between answers and pushes."""
+    snapshot: Snapshot
+    status: InstanceStatus = "running"
+    parents: tuple[Parent, ...] = ()
+
+
+class InstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list of instances."""
+
+    name: str
+    created_at: float
+    status: InstanceStatus
+    version_id: str
+
+
+class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Append-only record of one macrostep. ``sequence`` is unique and growing within the instance."""
+
+    sequence: int
+    created_at: float
+    event: JsonObject
+    state: StateValue
+    version_id: str
+    sender: Address | None = None
+    """The instance that sent the event; ``None`` for a client, a timer of its own, or a service."""
+
+
+MailKind: TypeAlias = Literal["event", "create", "stop"]
+
+
+class Creation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ``create`` mail asks for: a persistent child for ``parent``."""
+
+    child_id: str
+    context: Json = None
+    version_id: str | None = None
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
+    """A message committed and not yet applied: from one instance to another, or a timer to itself."""
+
+    id: str
+    """Unique, and the same when the turn that sends it is replayed: sender, sequence and place in its commit."""
+    kind: MailKind
+    sender: Address
+    target: Address
+    due_at: float
+    event: JsonObject | None = None
+    creation: Creation | None = None
+    send_id: str | None = None
+    is_delayed: bool = False
+    """Delayed mail can be cancelled by its sender with ``send_id``; mail without delay cannot be taken back."""
+    is_platform: bool = False
+    """From the runtime itself (``done.invoke.<id>`` and its like): not subject to ``allow_write``."""
+    attempts: int = 0
+    retry_at: float = 0.0
+    """Not to be tried before this time, after a failed attempt."""
+    last_error: str | None = None
+
+
+class Page(Generic[Row]):
+    """Some rows of a list, and the cursor for the next ones; ``cursor`` is ``None`` at the end."""
+
+    __slots__ = ("cursor", "rows")
+
+    def __init__(self, rows: Sequence[Row], cursor: str | None = None) -> None:
+        self.rows = rows
+        self.cursor = cursor

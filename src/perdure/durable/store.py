@@ -1,0 +1,162 @@
+"""The store protocol: what durability means here, method by method.
+
+Two parts. The **strong part** (commits, loads, mail, definitions, keys) reads its own writes. The **reading part** (lists
+and journal pages) may lag behind by a bound that each store states; the SQL stores serve both from the same tables and do
+not lag. ``perdure.testing.store_contract`` holds every store to these sentences.
+
+A method that returns has happened: once ``commit`` returns, the change survives the death of the process and of the
+machine. A method that raises has not happened, with one exception that no distributed store can avoid: ``StoreError``
+from a lost connection leaves it unknown whether the write happened, and the caller finds out by loading.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from perdure.durable.commit import Commit
+from perdure.durable.records import (
+    Address,
+    InstanceRecord,
+    InstanceSummary,
+    JournalEntry,
+    KeyRecord,
+    MachineRecord,
+    Mail,
+    OrgRecord,
+    Page,
+    UploadRecord,
+    VersionRecord,
+)
+
+__all__ = ["Store"]
+
+
+class Store(Protocol):
+    """Where instances, mail, journals and definitions live."""
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Make the store usable: connect, create or migrate its schema. Raises ``StoreError`` saying what to do."""
+        ...
+
+    async def close(self) -> None:
+        """Finish the writes in flight and release everything. Safe to call twice."""
+        ...
+
+    # -- instances (strong) --------------------------------------------------------------------------------------
+
+    async def commit(self, commit: Commit) -> None:
+        """Apply a commit, all or nothing, durably.
+
+        Raises ``InstanceExists`` when ``expected_sequence`` is ``None`` and the instance exists; ``SequenceConflict``
+        when the instance is at another sequence or gone; ``MailGone`` when consumed mail is no longer pending. Concurrent
+        commits may share one durable write; each keeps its own outcome.
+        """
+        ...
+
+    async def load(self, address: Address) -> InstanceRecord | None:
+        """The instance as its last commit left it, or ``None``."""
+        ...
+
+    async def delete_instance(self, address: Address) -> bool:
+        """Remove the instance with its journal, the mail to it and the delayed mail from it. False if there is none."""
+        ...
+
+    # -- mail (strong) -------------------------------------------------------------------------------------------
+
+    async def due_mail(self, now: float, limit: int) -> list[Mail]:
+        """Pending mail with ``due_at`` and ``retry_at`` not after ``now``, oldest due first, equal ones as committed.
+
+        Mail whose sender has an earlier one (in that same order) to the same target waiting for its ``retry_at`` is
+        left out: order per sender and receiver is kept across failures. Dead letters are left out.
+        """
+        ...
+
+    async def next_mail_at(self, now: float) -> float | None:
+        """The earliest time after ``now`` at which more mail may become due, or ``None`` when none is pending."""
+        ...
+
+    async def pending_mail(self, address: Address) -> list[Mail]:
+        """Mail addressed to the instance that is not applied yet, timers included, oldest due first."""
+        ...
+
+    async def defer_mail(self, mail_id: str, *, attempts: int, retry_at: float, error: str) -> None:
+        """Record a failed attempt. Unknown ids are no error: the mail was applied or cancelled meanwhile."""
+        ...
+
+    async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:
+        """Turn mail into a dead letter: kept, listed, and never due again. Unknown ids are no error."""
+        ...
+
+    async def list_dead_letters(self, org: str, *, cursor: str | None, limit: int) -> Page[Mail]:
+        """Dead letters of an org, oldest first."""
+        ...
+
+    # -- definitions (strong) ------------------------------------------------------------------------------------
+
+    async def create_machine(self, machine: MachineRecord) -> None:
+        """Raises ``InvalidState`` when the org has a machine of that name."""
+        ...
+
+    async def machine(self, org: str, name: str) -> MachineRecord | None: ...
+
+    async def delete_machine(self, org: str, name: str) -> bool:
+        """Remove a machine with its versions and uploads; false if there is none.
+
+        Raises ``InvalidState`` while it has instances.
+        """
+        ...
+
+    async def add_version(self, version: VersionRecord, *, make_current: bool) -> None:
+        """Add a version; adding the same id twice changes nothing but, with ``make_current``, the current version.
+
+        Raises ``NotFound`` when there is no such machine.
+        """
+        ...
+
+    async def version(self, version_id: str) -> VersionRecord | None: ...
+
+    async def create_upload(self, upload: UploadRecord) -> None: ...
+
+    async def upload(self, upload_id: str) -> UploadRecord | None: ...
+
+    async def fill_upload(self, upload_id: str, code: bytes, file_name: str) -> bool:
+        """Keep the uploaded bytes; a second upload replaces them. False if there is no such upload."""
+        ...
+
+    async def delete_upload(self, upload_id: str) -> None: ...
+
+    # -- orgs and keys (strong) ----------------------------------------------------------------------------------
+
+    async def create_org(self, org: OrgRecord) -> None:
+        """Raises ``InvalidState`` when the id is taken."""
+        ...
+
+    async def list_orgs(self, *, cursor: str | None, limit: int) -> Page[OrgRecord]: ...
+
+    async def create_key(self, key: KeyRecord) -> None: ...
+
+    async def key(self, key_id: str) -> KeyRecord | None: ...
+
+    async def list_keys(self, org: str, *, cursor: str | None, limit: int) -> Page[KeyRecord]: ...
+
+    async def delete_key(self, org: str, key_id: str) -> bool: ...
+
+    # -- lists (reading part) ------------------------------------------------------------------------------------
+    # Ordered oldest first; a cursor is opaque, belongs to its list, and stays valid while rows come and go.
+    # A cursor the store did not give out raises ``InvalidParameter("…", "cursor")``.
+
+    async def list_machines(self, org: str, *, cursor: str | None, limit: int) -> Page[MachineRecord]: ...
+
+    async def list_versions(
+        self, org: str, machine: str, *, cursor: str | None, limit: int
+    ) -> Page[VersionRecord]: ...
+
+    async def list_instances(
+        self, org: str, machine: str, *, cursor: str | None, limit: int
+    ) -> Page[InstanceSummary]: ...
+
+    async def journal(self, address: Address, *, cursor: str | None, limit: int) -> Page[JournalEntry]:
+        """The instance's journal, oldest entry first; empty when there is no such instance."""
+        ...

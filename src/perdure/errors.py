@@ -1,0 +1,171 @@
+"""Every error perdure raises for its callers, each with a stable ``code``.
+
+The code is the contract: it is what the HTTP API answers, what the CLI prints and what a client matches on. The message
+says what was refused, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "AuthorizerRefused",
+    "CodeUploadDisabled",
+    "ConfigDefect",
+    "ContextTooLarge",
+    "EventFailed",
+    "InstanceExists",
+    "InvalidParameter",
+    "InvalidState",
+    "InvalidToken",
+    "MachineCodeError",
+    "MachineConfigError",
+    "MailGone",
+    "MicrostepLimitExceeded",
+    "MissingScope",
+    "NotFound",
+    "PerdureError",
+    "SequenceConflict",
+    "SnapshotMismatch",
+    "StoreError",
+]
+
+
+class PerdureError(Exception):
+    """The root of every error perdure raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+
+class InvalidParameter(PerdureError):
+    """A value a caller gave is not acceptable. ``parameter`` names it as the caller wrote it."""
+
+    code = "invalid-parameter"
+
+    def __init__(self, message: str, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+class NotFound(PerdureError):
+    """There is no machine, version, instance, key or page of that name here."""
+
+    code = "not-found"
+
+
+class InvalidState(PerdureError):
+    """The thing exists and is not in a state that allows this: a duplicate, a paused or a stopped instance."""
+
+    code = "invalid-state"
+
+
+class InstanceExists(InvalidState):
+    """An instance of that name exists already; the loser of a create race gets this."""
+
+
+class InvalidToken(PerdureError):
+    """No token, a token that does not verify, or one that has expired."""
+
+    code = "invalid-token"
+
+
+class MissingScope(PerdureError):
+    """The token's key lacks the scope that this operation needs."""
+
+    code = "missing-scope"
+
+
+class AuthorizerRefused(PerdureError):
+    """``allow_read`` or ``allow_write`` of the machine version answered false, or raised."""
+
+    code = "rejected-by-machine-authorizer"
+
+
+class CodeUploadDisabled(PerdureError):
+    """The server was not started with permission to accept machine code."""
+
+    code = "code-upload-disabled"
+
+
+class EventFailed(PerdureError):
+    """A guard, an assigner or another pure part of the machine raised; the instance is exactly as before."""
+
+    code = "machine-error"
+
+
+class MicrostepLimitExceeded(EventFailed):
+    """A macrostep did not become stable within the limit; the message names the states of the loop."""
+
+    code = "microstep-limit"
+
+
+class ContextTooLarge(EventFailed):
+    """The context after the event exceeds its limit in bytes, or is not JSON; the instance is exactly as before."""
+
+    code = "context-too-large"
+
+
+class SnapshotMismatch(PerdureError):
+    """A snapshot belongs to another machine, or to a format this release does not read."""
+
+    code = "snapshot-mismatch"
+
+
+class ConfigDefect:
+    """One thing wrong with a machine config: where (a JSON path), what, and what to write instead."""
+
+    __slots__ = ("message", "path", "suggestion")
+
+    def __init__(self, path: str, message: str, suggestion: str | None = None) -> None:
+        self.path = path
+        self.message = message
+        self.suggestion = suggestion
+
+    def __str__(self) -> str:
+        hint = f" {self.suggestion}" if self.suggestion else ""
+        return f"{self.path}: {self.message}.{hint}"
+
+    def __repr__(self) -> str:
+        return f"ConfigDefect({str(self)!r})"
+
+
+class MachineConfigError(PerdureError):
+    """A machine config cannot be built. ``defects`` lists everything wrong with it, not just the first."""
+
+    code = "invalid-machine"
+
+    def __init__(self, defects: list[ConfigDefect]) -> None:
+        self.defects = tuple(defects)
+        noun = "defect" if len(defects) == 1 else "defects"
+        lines = "\n".join(f"  {defect}" for defect in defects)
+        super().__init__(f"the machine has {len(defects)} {noun}:\n{lines}")
+
+
+class MachineCodeError(PerdureError):
+    """A machine file cannot be used: it does not import, or lacks an export. ``file`` and ``line`` say where."""
+
+    code = "invalid-machine-code"
+
+    def __init__(self, message: str, *, file: str, line: int | None = None) -> None:
+        self.file = file
+        self.line = line
+        self.reason = message
+        super().__init__(f"{file}:{line}: {message}" if line is not None else f"{file}: {message}")
+
+
+class StoreError(PerdureError):
+    """The store could not do what was asked."""
+
+    code = "store-error"
+
+
+class SequenceConflict(StoreError):
+    """A commit lost its compare-and-swap: the instance has moved on. Reload it and run the turn again."""
+
+    code = "sequence-conflict"
+
+
+class MailGone(StoreError):
+    """A commit consumes mail that is no longer pending: it was applied or cancelled already. Drop the turn."""
+
+    code = "mail-gone"

@@ -1,0 +1,37 @@
+"""JSON values: their types, their one encoding, and their size.
+
+Everything perdure stores or sends is JSON. This module is the only place that encodes and decodes it, so that "what
+was committed" and "what was answered" are the same bytes. Floats that JSON cannot say (NaN, infinities) become null, as
+in JavaScript.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+__all__ = ["Json", "JsonObject", "decode_json", "encode_json", "json_copy"]
+
+Json: TypeAlias = Any
+"""None, bool, int, float, str, list or dict of JSON. ``Any`` because mypy cannot follow the recursion through user code."""
+
+JsonObject: TypeAlias = dict[str, Any]
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+
+
+def encode_json(value: Json) -> bytes:
+    """The compact UTF-8 JSON of a value. Raises ``TypeError`` for what JSON cannot say (a callable, an open file)."""
+    return _encoder.encode(value)
+
+
+def decode_json(data: bytes | str) -> Json:
+    """The value of a JSON text. Raises ``ValueError`` with the position of the defect when it is not JSON."""
+    return _decoder.decode(data)
+
+
+def json_copy(value: Json) -> Json:
+    """What ``value`` becomes when it is stored and read again: tuples turn into lists, aliases are cut."""
+    return _decoder.decode(_encoder.encode(value))

@@ -1,0 +1,143 @@
+"""Everything a machine may ask of the world, on one screen.
+
+A macrostep returns a list of effects. Whoever drives the engine carries them out **in list order** and, where the actor
+is durable, only after the snapshot that came with them is committed. The engine itself performs none of them.
+
+Within one macrostep the order is the one in which the statechart produced them: exit actions (reverse document order),
+transition actions, entry actions (document order), microstep by microstep; then the starts of the children invoked by
+states that are still active, each followed by the messages already sent to it; at the very end ``Done`` or ``Fail``.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from perdure.json_value import Json, JsonObject
+
+__all__ = [
+    "Cancel",
+    "ChildTarget",
+    "Done",
+    "Effect",
+    "Fail",
+    "InstanceTarget",
+    "Log",
+    "ParentTarget",
+    "RunAction",
+    "SelfTarget",
+    "Send",
+    "StartChild",
+    "StopChild",
+    "Target",
+    "Warn",
+]
+
+
+class InstanceTarget(msgspec.Struct, frozen=True, tag="instance"):
+    """A persistent instance, addressed from anywhere by machine and name."""
+
+    machine: str
+    instance: str
+
+
+class ChildTarget(msgspec.Struct, frozen=True, tag="child"):
+    """A running child of this actor."""
+
+    id: str
+
+
+class ParentTarget(msgspec.Struct, frozen=True, tag="parent"):
+    """The actor (or, for a shared persistent child, all the actors) that started this one."""
+
+
+class SelfTarget(msgspec.Struct, frozen=True, tag="self"):
+    """This actor's own mailbox: an external event, taken after all internal ones."""
+
+
+Target: TypeAlias = InstanceTarget | ChildTarget | ParentTarget | SelfTarget
+
+
+class RunAction(msgspec.Struct, frozen=True, tag="run-action"):
+    """Call a custom action with the context as it was at that place in the order of actions."""
+
+    action: str
+    """Its name among the machine's actions; an inline callable is named by its place in the config."""
+    context: Json
+    event: JsonObject
+    params: Json = None
+
+
+class Send(msgspec.Struct, frozen=True, tag="send"):
+    """Deliver an event, now or after a delay."""
+
+    event: JsonObject
+    target: Target
+    id: str
+    """What ``Cancel`` names; by default the event's type."""
+    delay: float | None = None
+    """Milliseconds. ``None`` is no timer at all; 0 is a timer that is due at once."""
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """Forget every delayed event with this send id that has not been delivered yet."""
+
+    id: str
+
+
+class StartChild(msgspec.Struct, frozen=True, tag="start-child"):
+    """Start a child: a service of the machine, or a persistent instance of another machine."""
+
+    id: str
+    source: str
+    """The service's name among the machine's services, or the machine of a persistent child."""
+    session: int
+    event: JsonObject
+    """The event that started it; a service sees it as its second argument."""
+    context: Json
+    """For a service the parent's context; for a persistent child the initial context it is given, or ``None``."""
+    instance: str | None = None
+    """The instance name of a persistent child; ``None`` for an ephemeral one."""
+    version: str | None = None
+    detached: bool = False
+    auto_forward: bool = False
+    sync: bool = False
+    params: Json = None
+
+
+class StopChild(msgspec.Struct, frozen=True, tag="stop-child"):
+    """Stop a running child. Unknown to the runner means it has ended already, which is no error."""
+
+    id: str
+    session: int
+    source: str
+    instance: str | None = None
+
+
+class Log(msgspec.Struct, frozen=True, tag="log"):
+    """A value the machine wants logged."""
+
+    value: Json
+    label: str | None = None
+
+
+class Warn(msgspec.Struct, frozen=True, tag="warn"):
+    """Something the author of the machine should know: a message to nobody, a child that does not exist."""
+
+    message: str
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The machine has reached its root's final state; tell the parents. All its delayed events are void."""
+
+    output: Json = None
+
+
+class Fail(msgspec.Struct, frozen=True, tag="fail"):
+    """An error of a child was handled by nobody: the machine has ended in status ``error``. Tell the parents."""
+
+    error: Json = None
+
+
+Effect: TypeAlias = RunAction | Send | Cancel | StartChild | StopChild | Log | Warn | Done | Fail

@@ -1,0 +1,4 @@
+"""Placeholder until the engine lands in this file."""
+
+
+class Machine: ...

@@ -1,0 +1,95 @@
+"""Snapshots: where an actor stands, as plain data.
+
+A snapshot holds no machine, callable or live reference; the JSON of one, read again, has exactly the same future. It is
+named ``Snapshot`` after XState's persisted snapshot, with the configuration kept as SCXML has it: the set of active
+states, of which the leaves suffice, since a legal configuration is their closure over ancestors.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from perdure.errors import SnapshotMismatch
+from perdure.json_value import Json
+
+__all__ = ["SNAPSHOT_FORMAT", "Child", "Snapshot", "StateValue", "Status", "decode_snapshot", "encode_snapshot"]
+
+SNAPSHOT_FORMAT = 1
+"""Raised whenever a release writes something that the one before could not read."""
+
+StateValue: TypeAlias = Json
+"""XState's nested form of a configuration: ``"idle"``, ``{"running": "done"}``, ``{"pay": "due", "ship": "packed"}``."""
+
+Status: TypeAlias = Literal["active", "done", "error", "stopped"]
+
+
+class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A running child as its parent's snapshot records it."""
+
+    id: str
+    source: str
+    """The service's name, or for a persistent child the name of its machine."""
+    session: int
+    """Counts the children this actor has started, so that a late word from an earlier child of the same id is told apart."""
+    instance: str | None = None
+    """The instance name of a persistent child; ``None`` for an ephemeral one."""
+    state: str | None = None
+    """The id of the invoking state, whose exit stops the child; ``None`` for a spawned one."""
+    detached: bool = False
+    auto_forward: bool = False
+    sync: bool = False
+
+    @property
+    def is_persistent(self) -> bool:
+        return self.instance is not None
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an actor stands between two events. Treat every field as read-only: snapshots share their parts."""
+
+    machine: str
+    """The id of the machine that made it."""
+    configuration: tuple[str, ...]
+    """The ids of the active leaf states, in document order."""
+    value: StateValue
+    context: Json = msgspec.field(default_factory=dict)
+    history: dict[str, tuple[str, ...]] = {}
+    """For each history state left once: the ids of the states it would restore."""
+    children: dict[str, Child] = {}
+    children_started: int = 0
+    tags: tuple[str, ...] = ()
+    """The union of the tags of the active states, in document order."""
+    status: Status = "active"
+    output: Json = None
+    """The root final state's ``data``, once ``status`` is ``"done"``."""
+    error: Json = None
+    """What went wrong, once ``status`` is ``"error"``."""
+    format: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return self.status == "done"
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Snapshot)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """The persisted form: compact UTF-8 JSON. Raises ``TypeError`` when the context holds what JSON cannot say."""
+    return _encoder.encode(msgspec.structs.replace(snapshot, format=SNAPSHOT_FORMAT))
+
+
+def decode_snapshot(data: bytes | str) -> Snapshot:
+    """Read what ``encode_snapshot`` wrote. Raises ``SnapshotMismatch`` for anything else, saying where it differs."""
+    try:
+        snapshot = _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise SnapshotMismatch(f"this is not a snapshot: {error}") from error
+    if snapshot.format != SNAPSHOT_FORMAT:
+        raise SnapshotMismatch(
+            f"the snapshot has format {snapshot.format}, this release reads format {SNAPSHOT_FORMAT}"
+        )
+    return msgspec.structs.replace(snapshot, format=0)
