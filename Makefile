@@ -1,0 +1,138 @@
+# Everything a contributor or a CI job runs. `make help` lists it. Needs Python 3.11 or newer, git and make; nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Processes for pytest-xdist: `make test JOBS=2`.
+JOBS ?= auto
+# Further arguments for pytest: `make test ARGS="tests/unit -k timer"`.
+ARGS ?=
+PYTEST := $(BIN)/python -m pytest
+TYPED := src tests $(wildcard examples benchmarks)
+# The part of the code whose every branch has to be seen by a test.
+PURE := src/perdure/statechart/*,src/perdure/durable/turn.py
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# -- installing --------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(STAMP) ## install everything into .venv (done by the other targets when needed)
+
+# A `python3.12` on the path may be a shim with nothing behind it, so each candidate has to run before it is chosen.
+$(STAMP): pyproject.toml uv.lock
+	@if [ ! -x $(BIN)/python ]; then \
+	  for candidate in $${PYTHON:-python3.13 python3.12 python3.11 python3}; do \
+	    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	      chosen=$$candidate; break; \
+	    fi; \
+	  done; \
+	  if [ -z "$${chosen:-}" ]; then \
+	    echo "make setup: no Python 3.11 or newer with venv and pip was found (tried: $${PYTHON:-python3.13 python3.12 python3.11 python3})." >&2; \
+	    echo "Install one (Debian and Ubuntu: also python3-venv), or name it: make setup PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "creating $(VENV) with $$("$$chosen" --version)"; \
+	  "$$chosen" -m venv $(VENV); \
+	fi
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip --upgrade >/dev/null
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
+	@touch $@
+
+# -- running -----------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(STAMP) ## a parent and its persistent child, through a server that is killed and started again
+	@$(BIN)/python examples/parent_child/demo.py
+
+.PHONY: serve
+serve: $(STAMP) ## a development server with the examples' machines, reloading them on change
+	@$(BIN)/perdure dev examples $(ARGS)
+
+# -- checking ----------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(STAMP) ## the tests, without the slow ones
+	$(PYTEST) -n $(JOBS) -m "not slow" $(ARGS)
+
+.PHONY: test-slow
+test-slow: $(STAMP) ## the slow tests: real processes, long simulations
+	@$(PYTEST) -n $(JOBS) -m slow $(ARGS) || { status=$$?; [ $$status -eq 5 ] && echo "there are no slow tests"; }
+
+.PHONY: coverage
+coverage: $(STAMP) ## the tests with branch coverage; the pure engine has to be covered whole
+	@rm -f .coverage .coverage.*
+	$(PYTEST) -n $(JOBS) -m "not slow" --cov --cov-report= $(ARGS)
+	@echo "-- all of it"
+	@$(BIN)/coverage report --skip-covered
+	@echo "-- the pure engine and the turn: every branch"
+	@$(BIN)/coverage report --include='$(PURE)' --fail-under=100 \
+	  || { echo "cover the lines and branches above (see CONTRIBUTING.md, Tests)" >&2; exit 1; }
+
+.PHONY: lint
+lint: $(STAMP) ## formatting, lint and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory imports
+
+.PHONY: imports
+imports: $(STAMP) ## imports point down only
+	@$(BIN)/lint-imports
+
+.PHONY: types
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy $(TYPED)
+
+.PHONY: check
+check: lint types coverage test-slow ## all that CI runs
+	@echo "make check: all good"
+
+.PHONY: format
+format: $(STAMP) ## format the code and apply safe lint fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# -- measuring ---------------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: bench-engine bench-store bench-http ## every benchmark
+
+.PHONY: bench-engine
+bench-engine: $(STAMP) ## transitions per second of the pure engine
+	$(BIN)/python benchmarks/engine.py
+
+.PHONY: bench-store
+bench-store: $(STAMP) ## commits per second of each store
+	$(BIN)/python benchmarks/store.py
+
+.PHONY: bench-http
+bench-http: $(STAMP) ## events per second through a running server
+	$(BIN)/python benchmarks/http.py
+
+# -- cleaning and releasing --------------------------------------------------------------------------------------------
+
+.PHONY: lock
+lock: $(STAMP) ## resolve the dependencies again after a change of pyproject.toml
+	$(BIN)/uv lock
+	$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
+
+.PHONY: dist
+dist: $(STAMP) ## build the wheel and the source archive into dist/
+	$(BIN)/uv build
+
+.PHONY: clean
+clean: ## remove what the tools have left behind; keeps .venv
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## remove .venv too
+	rm -rf $(VENV)
