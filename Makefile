@@ -12,6 +12,8 @@ STAMP := $(VENV)/.installed
 JOBS ?= auto
 # Further arguments for pytest: `make test ARGS="tests/unit -k timer"`.
 ARGS ?=
+# uv trusts the certificates that the system trusts, as pip and git do: behind a company's proxy that matters.
+export UV_SYSTEM_CERTS ?= true
 PYTEST := $(BIN)/python -m pytest
 TYPED := src tests $(wildcard examples benchmarks)
 # The part of the code whose every branch has to be seen by a test.
