@@ -1,0 +1,362 @@
+"""The reference store: what the store protocol means, in the plainest code that does it.
+
+Where a sentence of ``perdure.durable.store`` leaves a question, the answer is here. Three rules keep it right:
+
+- No method waits for anything, so every method is one atomic step of the event loop.
+- A commit checks everything first and changes something only when nothing can fail any more.
+- Values are copied through their JSON on the way in and on the way out, as if they had been on a disk: nobody holds a
+  reference into the store, and a value that could not be stored elsewhere cannot be stored here.
+
+It keeps its contents when it is closed, and loses them with the process. Mail is searched from end to end; for what
+should be fast with many instances, take another store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
+
+import msgspec
+
+from perdure.durable.commit import Commit
+from perdure.durable.records import (
+    Address,
+    InstanceRecord,
+    InstanceSummary,
+    JournalEntry,
+    KeyRecord,
+    MachineRecord,
+    Mail,
+    OrgRecord,
+    Page,
+    UploadRecord,
+    VersionRecord,
+)
+from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, SequenceConflict, StoreError
+from perdure.statechart.snapshot import Snapshot, decode_snapshot
+from perdure.stores.cursor import decode_cursor, page_of
+
+__all__ = ["MemoryStore"]
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+_NO_SNAPSHOT = Snapshot(machine="", configuration=(), value=None)
+
+
+@dataclass(slots=True)
+class _Instance:
+    """An instance at rest. ``record`` lacks its snapshot, which lies beside it as bytes."""
+
+    arrival: int
+    record: InstanceRecord
+    snapshot_json: bytes
+    journal: dict[int, JournalEntry]
+
+
+@dataclass(slots=True)
+class _Letter:
+    """Mail with its place in the order of arrival; as a dead letter, with its place in the order of burial."""
+
+    arrival: int
+    mail: Mail
+
+    @property
+    def order(self) -> tuple[float, int]:
+        return self.mail.due_at, self.arrival
+
+
+class MemoryStore:
+    """A store without durability, for tests, for trying things out and as the reference of the others."""
+
+    def __init__(self) -> None:
+        self._arrivals = count(1)
+        self._instances: dict[Address, _Instance] = {}
+        self._mail: dict[str, _Letter] = {}
+        self._dead_letters: list[_Letter] = []
+        self._machines: dict[tuple[str, str], tuple[int, MachineRecord]] = {}
+        self._versions: dict[str, tuple[int, VersionRecord]] = {}
+        self._uploads: dict[str, UploadRecord] = {}
+        self._orgs: dict[str, tuple[int, OrgRecord]] = {}
+        self._keys: dict[str, tuple[int, KeyRecord]] = {}
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    # -- instances -----------------------------------------------------------------------------------------------
+
+    async def commit(self, commit: Commit) -> None:
+        address = commit.record.address
+        kept = self._instances.get(address)
+        _check_sequence(commit, kept)
+        consumed = self._consumed(commit)
+        removed = consumed | self._cancelled(commit)
+        mail = self._outgoing(commit, removed)
+        journal = _new_entries(commit, kept)
+
+        for mail_id in removed:
+            del self._mail[mail_id]
+        record = msgspec.structs.replace(commit.record, snapshot=_NO_SNAPSHOT)
+        if kept is None:
+            self._instances[address] = _Instance(next(self._arrivals), record, commit.snapshot_json, journal)
+        else:
+            kept.record, kept.snapshot_json = record, commit.snapshot_json
+            kept.journal.update(journal)
+        for each in mail:
+            self._mail[each.id] = _Letter(next(self._arrivals), each)
+
+    def _consumed(self, commit: Commit) -> set[str]:
+        """The ids of the mail the commit applies: pending, addressed to its instance, none twice."""
+        found: set[str] = set()
+        for mail_id in commit.consumed:
+            letter = self._mail.get(mail_id)
+            if letter is None or letter.mail.target != commit.record.address or mail_id in found:
+                raise MailGone(f"mail {mail_id} to {commit.record.address} is not pending: drop the turn")
+            found.add(mail_id)
+        return found
+
+    def _cancelled(self, commit: Commit) -> set[str]:
+        """The ids of the pending delayed mail that the commit makes void."""
+        if not commit.cancelled and not commit.cancels_all:
+            return set()
+        return {
+            mail_id
+            for mail_id, letter in self._mail.items()
+            if letter.mail.sender == commit.record.address
+            and letter.mail.is_delayed
+            and (commit.cancels_all or letter.mail.send_id in commit.cancelled)
+        }
+
+    def _outgoing(self, commit: Commit, removed: set[str]) -> list[Mail]:
+        """Copies of the mail the commit sends. An id stands for one letter at a time."""
+        taken = {each.id for each in commit.mail if each.id in self._mail and each.id not in removed}
+        if taken or len({each.id for each in commit.mail}) < len(commit.mail):
+            raise StoreError(f"{commit.record.address} sends mail under an id that is already taken")
+        return [_copy(each) for each in commit.mail]
+
+    async def load(self, address: Address) -> InstanceRecord | None:
+        kept = self._instances.get(address)
+        if kept is None:
+            return None
+        return msgspec.structs.replace(kept.record, snapshot=decode_snapshot(kept.snapshot_json))
+
+    async def delete_instance(self, address: Address) -> bool:
+        if self._instances.pop(address, None) is None:
+            return False
+
+        def is_void(mail: Mail) -> bool:
+            return mail.target == address or (mail.sender == address and mail.is_delayed)
+
+        self._mail = {mail_id: letter for mail_id, letter in self._mail.items() if not is_void(letter.mail)}
+        self._dead_letters = [letter for letter in self._dead_letters if not is_void(letter.mail)]
+        return True
+
+    # -- mail ----------------------------------------------------------------------------------------------------
+
+    async def due_mail(self, now: float, limit: int) -> list[Mail]:
+        held_back: set[tuple[Address, Address]] = set()
+        due: list[Mail] = []
+        for letter in self._in_order():
+            mail = letter.mail
+            if mail.retry_at > now:
+                held_back.add((mail.sender, mail.target))
+            elif mail.due_at <= now and (mail.sender, mail.target) not in held_back:
+                due.append(_copy(mail))
+        return due[:limit]
+
+    async def next_mail_at(self, now: float) -> float | None:
+        ready_at = (max(letter.mail.due_at, letter.mail.retry_at) for letter in self._mail.values())
+        return min((at for at in ready_at if at > now), default=None)
+
+    async def pending_mail(self, address: Address) -> list[Mail]:
+        return [_copy(letter.mail) for letter in self._in_order() if letter.mail.target == address]
+
+    async def defer_mail(self, mail_id: str, *, attempts: int, retry_at: float, error: str) -> None:
+        letter = self._mail.get(mail_id)
+        if letter is not None:
+            letter.mail = msgspec.structs.replace(letter.mail, attempts=attempts, retry_at=retry_at, last_error=error)
+
+    async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:
+        letter = self._mail.pop(mail_id, None)
+        if letter is not None:
+            dead = msgspec.structs.replace(letter.mail, attempts=attempts, last_error=error)
+            self._dead_letters.append(_Letter(next(self._arrivals), dead))
+
+    async def list_dead_letters(self, org: str, *, cursor: str | None, limit: int) -> Page[Mail]:
+        rows = ((letter.arrival, letter.mail) for letter in self._dead_letters if letter.mail.target.org == org)
+        page = _page(rows, ("dead-letters", org), cursor, limit)
+        return Page([_copy(mail) for mail in page.rows], page.cursor)
+
+    def _in_order(self) -> list[_Letter]:
+        return sorted(self._mail.values(), key=lambda letter: letter.order)
+
+    # -- definitions ---------------------------------------------------------------------------------------------
+
+    async def create_machine(self, machine: MachineRecord) -> None:
+        if (machine.org, machine.name) in self._machines:
+            raise InvalidState(f"there is a machine named {machine.name} already")
+        self._machines[machine.org, machine.name] = (next(self._arrivals), machine)
+
+    async def machine(self, org: str, name: str) -> MachineRecord | None:
+        return _record(self._machines.get((org, name)))
+
+    async def delete_machine(self, org: str, name: str) -> bool:
+        if (org, name) not in self._machines:
+            return False
+        if any((address.org, address.machine) == (org, name) for address in self._instances):
+            raise InvalidState(f"the machine {name} still has instances: delete them first")
+        del self._machines[org, name]
+        self._versions = {
+            version_id: (arrival, version)
+            for version_id, (arrival, version) in self._versions.items()
+            if (version.org, version.machine) != (org, name)
+        }
+        self._uploads = {
+            upload_id: upload
+            for upload_id, upload in self._uploads.items()
+            if (upload.org, upload.machine) != (org, name)
+        }
+        return True
+
+    async def add_version(self, version: VersionRecord, *, make_current: bool) -> None:
+        owner = (version.org, version.machine)
+        if owner not in self._machines:
+            raise NotFound(f"there is no machine named {version.machine}")
+        _, present = self._versions.setdefault(version.id, (next(self._arrivals), version))
+        if (present.org, present.machine) != owner:
+            raise InvalidState(f"the version id {version.id} is taken by another machine")
+        if make_current:
+            arrival, machine = self._machines[owner]
+            self._machines[owner] = (arrival, msgspec.structs.replace(machine, current_version=version.id))
+
+    async def version(self, version_id: str) -> VersionRecord | None:
+        return _record(self._versions.get(version_id))
+
+    async def create_upload(self, upload: UploadRecord) -> None:
+        if upload.id in self._uploads:
+            raise InvalidState(f"the upload id {upload.id} is taken")
+        self._uploads[upload.id] = upload
+
+    async def upload(self, upload_id: str) -> UploadRecord | None:
+        return self._uploads.get(upload_id)
+
+    async def fill_upload(self, upload_id: str, code: bytes, file_name: str) -> bool:
+        upload = self._uploads.get(upload_id)
+        if upload is None:
+            return False
+        self._uploads[upload_id] = msgspec.structs.replace(upload, code=code, file_name=file_name)
+        return True
+
+    async def delete_upload(self, upload_id: str) -> None:
+        self._uploads.pop(upload_id, None)
+
+    # -- orgs and keys -------------------------------------------------------------------------------------------
+
+    async def create_org(self, org: OrgRecord) -> None:
+        if org.id in self._orgs:
+            raise InvalidState(f"the org id {org.id} is taken")
+        self._orgs[org.id] = (next(self._arrivals), org)
+
+    async def list_orgs(self, *, cursor: str | None, limit: int) -> Page[OrgRecord]:
+        return _page(self._orgs.values(), ("orgs",), cursor, limit)
+
+    async def create_key(self, key: KeyRecord) -> None:
+        if key.id in self._keys:
+            raise InvalidState(f"the key id {key.id} is taken")
+        self._keys[key.id] = (next(self._arrivals), key)
+
+    async def key(self, key_id: str) -> KeyRecord | None:
+        return _record(self._keys.get(key_id))
+
+    async def list_keys(self, org: str, *, cursor: str | None, limit: int) -> Page[KeyRecord]:
+        rows = ((arrival, key) for arrival, key in self._keys.values() if key.org == org)
+        return _page(rows, ("keys", org), cursor, limit)
+
+    async def delete_key(self, org: str, key_id: str) -> bool:
+        key = await self.key(key_id)
+        if key is None or key.org != org:
+            return False
+        del self._keys[key_id]
+        return True
+
+    # -- lists ---------------------------------------------------------------------------------------------------
+
+    async def list_machines(self, org: str, *, cursor: str | None, limit: int) -> Page[MachineRecord]:
+        rows = ((arrival, machine) for arrival, machine in self._machines.values() if machine.org == org)
+        return _page(rows, ("machines", org), cursor, limit)
+
+    async def list_versions(self, org: str, machine: str, *, cursor: str | None, limit: int) -> Page[VersionRecord]:
+        rows = (
+            (arrival, version)
+            for arrival, version in self._versions.values()
+            if (version.org, version.machine) == (org, machine)
+        )
+        return _page(rows, ("versions", org, machine), cursor, limit)
+
+    async def list_instances(self, org: str, machine: str, *, cursor: str | None, limit: int) -> Page[InstanceSummary]:
+        rows = (
+            (kept.arrival, _summary(kept.record))
+            for address, kept in self._instances.items()
+            if (address.org, address.machine) == (org, machine)
+        )
+        return _page(rows, ("instances", org, machine), cursor, limit)
+
+    async def journal(self, address: Address, *, cursor: str | None, limit: int) -> Page[JournalEntry]:
+        kept = self._instances.get(address)
+        rows: Iterable[tuple[int, JournalEntry]] = kept.journal.items() if kept else ()
+        page = _page(rows, ("journal", *msgspec.structs.astuple(address)), cursor, limit)
+        return Page([_copy(entry) for entry in page.rows], page.cursor)
+
+
+def _check_sequence(commit: Commit, kept: _Instance | None) -> None:
+    """The compare of the compare-and-swap."""
+    address = commit.record.address
+    if commit.expected_sequence is None:
+        if kept is not None:
+            raise InstanceExists(f"there is an instance {address} already")
+        return
+    if kept is None:
+        raise SequenceConflict(f"{address} is gone: it was at sequence {commit.expected_sequence}")
+    if kept.record.sequence != commit.expected_sequence:
+        raise SequenceConflict(
+            f"{address} is at sequence {kept.record.sequence}, not at {commit.expected_sequence}: reload it"
+        )
+
+
+def _new_entries(commit: Commit, kept: _Instance | None) -> dict[int, JournalEntry]:
+    """Copies of the journal entries the commit appends, by their sequence numbers, of which none may be taken."""
+    entries = {entry.sequence: _copy(entry) for entry in commit.journal}
+    if len(entries) < len(commit.journal) or (kept and not entries.keys().isdisjoint(kept.journal)):
+        raise StoreError(f"{commit.record.address} has a journal entry under one of these sequence numbers already")
+    return entries
+
+
+def _page(numbered: Iterable[tuple[int, Row]], scope: tuple[str, ...], cursor: str | None, limit: int) -> Page[Row]:
+    """One page of rows that come with their position in the list."""
+    after = decode_cursor(scope, cursor)
+
+    def rest() -> Iterator[tuple[int, Row]]:
+        yield from sorted((each for each in numbered if each[0] > after), key=lambda each: each[0])
+
+    return page_of(rest(), limit, scope, position=lambda each: each[0], row=lambda each: each[1])
+
+
+def _record(numbered: tuple[int, Row] | None) -> Row | None:
+    return numbered[1] if numbered else None
+
+
+def _summary(record: InstanceRecord) -> InstanceSummary:
+    return InstanceSummary(
+        name=record.address.instance,
+        created_at=record.created_at,
+        status=record.status,
+        version_id=record.version_id,
+    )
+
+
+def _copy(row: Row) -> Row:
+    return msgspec.json.decode(msgspec.json.encode(row), type=type(row))
