@@ -26,8 +26,10 @@ __all__ = [
     "NotFound",
     "PerdureError",
     "SequenceConflict",
+    "ServerUnreachable",
     "SnapshotMismatch",
     "StoreError",
+    "UnexpectedAnswer",
 ]
 
 
@@ -169,3 +171,19 @@ class MailGone(StoreError):
     """A commit consumes mail that is no longer pending: it was applied or cancelled already. Drop the turn."""
 
     code = "mail-gone"
+
+
+class ServerUnreachable(PerdureError):
+    """A client got no answer from the server. Whether a request in flight took effect is unknown."""
+
+    code = "server-unreachable"
+
+
+class UnexpectedAnswer(PerdureError):
+    """A client got an answer that this release does not know. ``status`` is its HTTP status."""
+
+    code = "unexpected-answer"
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
