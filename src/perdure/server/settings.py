@@ -1,0 +1,44 @@
+"""What a server may be told, with a default and a unit for everything, and every limit it keeps."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["ServerSettings"]
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one HTTP application. Sizes are bytes, times are milliseconds."""
+
+    public_url: str | None = None
+    """Where callers reach this server, path prefix included: upload addresses are built from it. ``None`` takes each
+    request's own host, which suits a server that is reached directly and not one behind a proxy that renames it."""
+    allow_code_upload: bool = False
+    """Whether ``machine-versions.write`` is enough to bring code into this process."""
+    page_size: int = 100
+    """Rows per page of every list."""
+    body_bytes_max: int = 2_000_000
+    """A JSON body; larger ones get 413. A context of 400 kB fits however its characters are escaped."""
+    code_bytes_max: int = 10_000_000
+    """Machine code, unzipped."""
+    gzipped_code_bytes_max: int = 1_000_000
+    """Machine code that is uploaded gzipped."""
+    upload_lifetime: float = 3_600_000.0
+    """How long after its first half an upload may be completed."""
+    token_leeway: float = 5_000.0
+    """How long after its expiry a token is still good: clients go on using one for a second or two."""
+    tokens_cached_max: int = 4_096
+    """Verified tokens kept so that the next request with one costs no signature check."""
+    keys_cached_max: int = 1_024
+    key_freshness: float = 30_000.0
+    """How long a key is trusted without asking the store: the bound on how late this process learns that another one
+    deleted it. A deletion by this process holds at once."""
+    versions_cached_max: int = 4_096
+    realtime_idle_timeout: float = 600_000.0
+    """A WebSocket that says nothing for this long is closed; clients ping every five minutes."""
+    realtime_subscriptions_max: int = 1_000
+    """Subscriptions of one WebSocket."""
+    realtime_message_bytes_max: int = 16_384
+    """A message from a WebSocket's client."""
+    log_requests: bool = True
+    """Whether every request gets a line at level info. Warnings and errors are logged in any case."""
