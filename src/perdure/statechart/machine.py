@@ -1,4 +1,185 @@
-"""Placeholder until the engine lands in this file."""
+"""The parsed machine: state nodes in document order, every reference resolved.
+
+Built by a front end (``config`` for XState v4's language) and never changed afterwards, except that a machine fills its
+own caches as it runs: its interned configurations and their plans. Nothing behind the front end knows which language the
+author wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from perdure.json_value import Json, JsonObject
+from perdure.statechart.guard import Test
+
+if TYPE_CHECKING:
+    from perdure.statechart.action import Action
+    from perdure.statechart.callables import UniformCall
+    from perdure.statechart.configuration import Configuration
+
+__all__ = ["After", "Implementations", "Invoke", "Machine", "PersistentSource", "StateKind", "StateNode", "Transition"]
+
+StateKind: TypeAlias = Literal["atomic", "compound", "parallel", "final", "history"]
 
 
-class Machine: ...
+@dataclass(slots=True, eq=False)
+class Transition:
+    """One candidate. Transitions are compared by identity; ``order`` is their place in the document."""
+
+    source: StateNode
+    event: str
+    """The descriptor it listens to; empty for an eventless (``always``) transition."""
+    guard: Test | None
+    actions: tuple[Action, ...]
+    targets: tuple[StateNode, ...]
+    """Empty for a targetless transition, which never leaves its source."""
+    is_internal: bool
+    order: int
+
+    def __repr__(self) -> str:
+        targets = ", ".join(target.id for target in self.targets)
+        return f"<{self.source.id} --{self.event or 'always'}--> {targets or '(nowhere)'}>"
+
+
+@dataclass(slots=True, eq=False)
+class PersistentSource:
+    """What an invocation starts when it is not a service of this machine but an instance of another one."""
+
+    machine: str
+    name: str | Callable[..., Any] | None = None
+    version: str | None = None
+    detached: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Invoke:
+    """A child tied to a state: started once the state is entered to stay, stopped when it is left."""
+
+    id: str
+    state_id: str
+    source: str | PersistentSource
+    """The name of a service of this machine, or a persistent source."""
+    data: Callable[[Any, JsonObject, Any], Any] | None
+    """Computes the child's context from the parent's; ``None`` passes the parent's context to a service."""
+    instance_name: UniformCall | None = None
+    auto_forward: bool = False
+    sync: bool = False
+    params: Json = None
+
+
+@dataclass(slots=True, eq=False)
+class After:
+    """A timer that runs while a state is active."""
+
+    event: str
+    delay: UniformCall
+    """Gives milliseconds, or the name of a delay that nobody knows."""
+
+
+@dataclass(slots=True, eq=False)
+class StateNode:
+    """One state. Nodes are compared by identity; ``order`` is document order, parents before children."""
+
+    id: str
+    key: str
+    path: tuple[str, ...]
+    parent: StateNode | None
+    depth: int
+    order: int = 0
+    kind: StateKind = "atomic"
+    children: dict[str, StateNode] = field(default_factory=dict)
+    initial: tuple[StateNode, ...] = ()
+    """The states that default entry of a compound state leads to."""
+    entry: tuple[Action, ...] = ()
+    exit: tuple[Action, ...] = ()
+    transitions: list[Transition] = field(default_factory=list)
+    always: list[Transition] = field(default_factory=list)
+    afters: tuple[After, ...] = ()
+    invokes: tuple[Invoke, ...] = ()
+    is_deep_history: bool = False
+    history_target: tuple[StateNode, ...] = ()
+    """Where a history state leads when its parent was never left; empty for the parent's initial state."""
+    histories: list[StateNode] = field(default_factory=list)
+    """The history states among the children."""
+    data: Callable[[Any, JsonObject, Any], Any] | None = None
+    """Computes what a final state gives to its parent's done event."""
+    tags: tuple[str, ...] = ()
+    meta: Json = None
+    description: str | None = None
+
+    def ancestors(self) -> Iterator[StateNode]:
+        """The proper ancestors, innermost first."""
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
+
+    def descends_from(self, other: StateNode) -> bool:
+        """Whether this node is a proper descendant of ``other``."""
+        if self.depth <= other.depth:
+            return False
+        node: StateNode = self
+        while node.depth > other.depth:
+            assert node.parent is not None
+            node = node.parent
+        return node is other
+
+    @property
+    def states(self) -> Iterator[StateNode]:
+        """The children that can be active: all but the history states."""
+        return (child for child in self.children.values() if child.kind != "history")
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.id}>"
+
+
+@dataclass(slots=True, frozen=True)
+class Implementations:
+    """The named parts a config refers to."""
+
+    actions: Mapping[str, Any] = field(default_factory=dict)
+    guards: Mapping[str, Any] = field(default_factory=dict)
+    services: Mapping[str, Any] = field(default_factory=dict)
+    delays: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Machine:
+    """A statechart, ready to run. Make one with ``create_machine``; run it with ``initial`` and ``transition``."""
+
+    def __init__(
+        self,
+        *,
+        root: StateNode,
+        nodes: tuple[StateNode, ...],
+        context: Callable[[], JsonObject],
+        actions: Mapping[str, Callable[..., Any]],
+        services: Mapping[str, Any],
+        resolve_action: Callable[[Any, str], Action],
+        config: Mapping[str, Any],
+        implementations: Implementations,
+        max_microsteps: int,
+    ) -> None:
+        self.root = root
+        self.nodes = nodes
+        self.by_id = {node.id: node for node in nodes}
+        self.initial_context = context
+        self.actions = actions
+        """Every custom action a ``RunAction`` effect may name, inline ones under their place in the config."""
+        self.services = services
+        """Every service a ``StartChild`` effect may name, inline ones under their place in the config."""
+        self.resolve_action = resolve_action
+        """Turns an action that ``pure`` returned at run time into an ``Action``; raises ``EventFailed``."""
+        self.config = config
+        self.implementations = implementations
+        self.max_microsteps = max_microsteps
+        self.configurations: dict[tuple[str, ...], Configuration] = {}
+        """Interned configurations by the ids of their leaves; bounded, see ``configuration``."""
+
+    @property
+    def id(self) -> str:
+        return self.root.id
+
+    def __repr__(self) -> str:
+        return f"<Machine {self.id}: {len(self.nodes)} states>"

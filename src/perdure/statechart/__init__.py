@@ -1,0 +1,43 @@
+"""The pure engine: XState's statecharts by SCXML's algorithm, with no clock, no I/O and no async.
+
+``initial(machine)`` and ``transition(machine, snapshot, event)`` return a ``Step``: the next snapshot and the effects to
+perform, as data. Nothing here performs one.
+"""
+
+from perdure.statechart.action import assign, cancel, choose, log, pure, raise_, send, send_parent, send_to, stop
+from perdure.statechart.callables import Meta
+from perdure.statechart.config import create_machine
+from perdure.statechart.guard import and_, in_state, not_, or_
+from perdure.statechart.machine import Machine
+from perdure.statechart.snapshot import Snapshot, decode_snapshot, encode_snapshot
+from perdure.statechart.spawning import persistent, spawn_persistent
+from perdure.statechart.step import Scope, Step, initial, transition
+
+__all__ = [
+    "Machine",
+    "Meta",
+    "Scope",
+    "Snapshot",
+    "Step",
+    "and_",
+    "assign",
+    "cancel",
+    "choose",
+    "create_machine",
+    "decode_snapshot",
+    "encode_snapshot",
+    "in_state",
+    "initial",
+    "log",
+    "not_",
+    "or_",
+    "persistent",
+    "pure",
+    "raise_",
+    "send",
+    "send_parent",
+    "send_to",
+    "spawn_persistent",
+    "stop",
+    "transition",
+]

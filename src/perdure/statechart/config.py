@@ -1,0 +1,276 @@
+"""The front end for XState v4's config language: from a dict to a ``Machine``.
+
+Two passes. The first makes the state nodes, so that every id and path exists; the second reads transitions, actions and
+invocations, whose targets can then be resolved. Neither stops at the first defect: ``create_machine`` raises one
+``MachineConfigError`` with all of them, each with its JSON path, and nothing is silently ignored.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from perdure.json_value import Json, JsonObject
+from perdure.statechart.binding import Binder, describe
+from perdure.statechart.defects import Defects, child_path, nearest
+from perdure.statechart.machine import Implementations, Machine, StateNode
+from perdure.statechart.transition_config import TransitionReader, resolve_path
+
+__all__ = ["create_machine"]
+
+STATE_KEYS = (
+    "after", "always", "data", "description", "entry", "exit", "history", "id", "initial", "invoke", "key", "meta", "on",
+    "onDone", "order", "states", "tags", "target", "type",
+)  # fmt: skip
+ROOT_KEYS = (
+    *STATE_KEYS, "$schema", "context", "delimiter", "predictableActionArguments", "preserveActionOrder", "schema", "strict",
+    "tsTypes", "version",
+)  # fmt: skip
+HISTORY_KEYS = ("description", "history", "id", "key", "meta", "order", "target", "type")
+KINDS = ("atomic", "compound", "final", "history", "parallel")
+
+
+def create_machine(
+    config: Mapping[str, Any],
+    *,
+    actions: Mapping[str, Any] | None = None,
+    guards: Mapping[str, Any] | None = None,
+    services: Mapping[str, Any] | None = None,
+    delays: Mapping[str, Any] | None = None,
+    max_microsteps: int = 1000,
+) -> Machine:
+    """Build a machine from an XState v4 config.
+
+    Where the config names an action, guard, service or delay, the mapping of that kind implements it. Raises
+    ``MachineConfigError`` listing every defect: unknown keys, wrong types, targets that do not resolve, missing or
+    impossible ``initial``, duplicate ids, names that nothing implements. ``max_microsteps`` bounds what one event may
+    set off inside the machine.
+    """
+    defects = Defects()
+    implementations = Implementations(actions or {}, guards or {}, services or {}, delays or {})
+    given: object = config
+    if not isinstance(given, Mapping):
+        defects.add("$", f"a machine config cannot be {describe(given)}", "Give a dict.")
+        defects.raise_if_any()
+    builder = MachineBuilder(config, implementations, defects)
+    builder.make_nodes()
+    builder.read_nodes()
+    context = builder.initial_context()
+    defects.raise_if_any()
+    return Machine(
+        root=builder.nodes[0],
+        nodes=tuple(builder.nodes),
+        context=context,
+        actions=builder.binder.actions,
+        services=builder.binder.services,
+        resolve_action=builder.binder.run_time_action,
+        config=config,
+        implementations=implementations,
+        max_microsteps=max_microsteps,
+    )
+
+
+class MachineBuilder:
+    """The state of one build."""
+
+    def __init__(self, config: Mapping[str, Any], implementations: Implementations, defects: Defects) -> None:
+        self.config = config
+        self.defects = defects
+        self.nodes: list[StateNode] = []
+        """In document order."""
+        self.configs: list[tuple[StateNode, Mapping[str, Any], str]] = []
+        """Each node with its part of the config and the JSON path of that."""
+        self.by_id: dict[str, StateNode] = {}
+        delimiter = config.get("delimiter", ".")
+        if not isinstance(delimiter, str) or not delimiter:
+            defects.add("$.delimiter", f"the delimiter cannot be {describe(delimiter)}", "Give a non-empty string.")
+            delimiter = "."
+        self.delimiter = delimiter
+        self.binder = Binder(implementations, defects)
+        self.binder.resolve_state = self.states_of_value
+
+    # -- first pass: the tree ----------------------------------------------------------------------
+
+    def make_nodes(self) -> None:
+        """Make every node, in document order. A stack instead of recursion: charts may be nested to any depth."""
+        pending: list[tuple[str, Any, StateNode | None, str]] = [("", self.config, None, "$")]
+        while pending:
+            key, config, parent, path = pending.pop()
+            if config is None:
+                config = {}
+            if not isinstance(config, Mapping):
+                self.defects.add(path, f"a state cannot be {describe(config)}", "Give a dict, {} for a plain state.")
+                continue
+            node = self.make_node(key, config, parent, path)
+            self.nodes.append(node)
+            self.configs.append((node, config, path))
+            states = config.get("states")
+            if states is None:
+                continue
+            if not isinstance(states, Mapping):
+                self.defects.add(child_path(path, "states"), f"states cannot be {describe(states)}", "Give a dict.")
+                continue
+            states_path = child_path(path, "states")
+            for child_key, child in reversed(list(states.items())):
+                if not isinstance(child_key, str) or not child_key:
+                    self.defects.add(states_path, f"the state key {child_key!r} is not a non-empty string")
+                    continue
+                pending.append((child_key, child, node, child_path(states_path, child_key)))
+
+    def make_node(self, key: str, config: Mapping[str, Any], parent: StateNode | None, path: str) -> StateNode:
+        node_path: tuple[str, ...]
+        if parent is None:
+            given = config.get("id", config.get("key", "(machine)"))
+            key, default_id, node_path, depth = str(given), str(given), (), 0
+        else:
+            node_path, depth = (*parent.path, key), parent.depth + 1
+            default_id = self.delimiter.join((self.nodes[0].id, *node_path))
+        identity = config.get("id", default_id)
+        if not isinstance(identity, str) or not identity:
+            self.defects.add(
+                child_path(path, "id"), f"an id cannot be {describe(identity)}", "Give a non-empty string."
+            )
+            identity = default_id
+        node = StateNode(id=identity, key=key, path=node_path, parent=parent, depth=depth, order=len(self.nodes))
+        node.kind = self.kind_of(config, path, parent)  # type: ignore[assignment]  # checked against KINDS there
+        known = HISTORY_KEYS if node.kind == "history" else ROOT_KEYS if parent is None else STATE_KEYS
+        self.defects.unknown_keys(path, config, known)
+        if identity in self.by_id:
+            other = ".".join(self.by_id[identity].path) or "the root"
+            self.defects.add(path, f"the id {identity!r} is taken by {other}", "Ids are unique in a machine.")
+        self.by_id.setdefault(identity, node)
+        if parent is not None:
+            parent.children[key] = node
+            if node.kind == "history":
+                parent.histories.append(node)
+        return node
+
+    def kind_of(self, config: Mapping[str, Any], path: str, parent: StateNode | None) -> str:
+        kind, history, states = config.get("type"), config.get("history"), config.get("states")
+        if history not in (None, False, True, "shallow", "deep"):
+            self.defects.add(
+                child_path(path, "history"), f"history cannot be {describe(history)}", "Give 'shallow' or 'deep'."
+            )
+        if kind is None:
+            kind = "history" if history else "compound" if states else "atomic"
+        elif kind not in KINDS:
+            self.defects.add(child_path(path, "type"), f"there is no type {kind!r}", nearest(str(kind), KINDS))
+            kind = "compound" if states else "atomic"
+        if states and kind in ("atomic", "final", "history"):
+            self.defects.add(
+                child_path(path, "states"), f"{'an' if kind == 'atomic' else 'a'} {kind} state has no states"
+            )
+        if not states and kind in ("compound", "parallel"):
+            self.defects.add(path, f"a {kind} state needs states")
+            kind = "atomic"
+        if kind == "history" and parent is None:
+            self.defects.add(path, "the root cannot be a history state")
+        return str(kind)
+
+    # -- second pass: what refers to nodes ---------------------------------------------------------
+
+    def read_nodes(self) -> None:
+        reader = TransitionReader(self.binder, self.defects, self.by_id, self.nodes[0], self.delimiter)
+        for node, config, path in self.configs:
+            node.meta = config.get("meta")
+            node.description = config.get("description")
+            node.tags = self.tags(config.get("tags"), child_path(path, "tags"))
+            if node.kind == "history":
+                self.read_history(reader, node, config, path)
+                continue
+            self.read_initial(node, config, path)
+            if "target" in config:
+                self.defects.add(child_path(path, "target"), "only a history state has a target")
+            if "data" in config:
+                if node.kind != "final":
+                    self.defects.add(child_path(path, "data"), "only a final state has data")
+                node.data = self.binder.mapper(config["data"], child_path(path, "data"), "the data")
+            node.entry = self.binder.action_list(config.get("entry"), child_path(path, "entry"))
+            node.exit = self.binder.action_list(config.get("exit"), child_path(path, "exit"))
+            reader.read_state(node, config, path)
+
+    def read_initial(self, node: StateNode, config: Mapping[str, Any], path: str) -> None:
+        initial, initial_path = config.get("initial"), child_path(path, "initial")
+        if node.kind != "compound":
+            if initial is not None:
+                self.defects.add(initial_path, f"a state of type {node.kind} has no initial state")
+            return
+        keys = [child.key for child in node.states]
+        if initial is None:
+            self.defects.add(path, "a compound state needs an initial state", f"Set initial to one of {keys}.")
+            return
+        target = None
+        if isinstance(initial, str):
+            target = (
+                self.by_id.get(initial[1:]) if initial.startswith("#") else resolve_path(node, initial, self.delimiter)
+            )
+        if target is None or not target.descends_from(node):
+            suggestion = nearest(str(initial), keys)
+            self.defects.add(initial_path, f"{describe(initial)} is no state in here", suggestion)
+        elif target.kind == "history":
+            self.defects.add(initial_path, "a history state cannot be the initial state")
+        else:
+            node.initial = (target,)
+
+    def read_history(self, reader: TransitionReader, node: StateNode, config: Mapping[str, Any], path: str) -> None:
+        node.is_deep_history = config.get("history") == "deep"
+        target = config.get("target")
+        if target is not None:
+            node.history_target = reader.targets(node, target, child_path(path, "target"))
+            if any(target.kind == "history" for target in node.history_target):
+                self.defects.add(
+                    child_path(path, "target"), "the default target of a history state cannot be another one"
+                )
+
+    def tags(self, config: Any, path: str) -> tuple[str, ...]:
+        if config is None:
+            return ()
+        tags = (config,) if isinstance(config, str) else config
+        if not isinstance(tags, (list, tuple, set, frozenset)) or not all(isinstance(tag, str) for tag in tags):
+            self.defects.add(path, f"tags cannot be {describe(config)}", "Give a string or a list of strings.")
+            return ()
+        return tuple(tags)
+
+    def states_of_value(self, value: Json, path: str) -> tuple[StateNode, ...]:
+        """The states that ``in_state`` asks for: an id, a path from the root, or a state value."""
+        if isinstance(value, str):
+            node = (
+                self.by_id.get(value[1:])
+                if value.startswith("#")
+                else resolve_path(self.nodes[0], value, self.delimiter)
+            )
+            if node is None:
+                known = [other.key for other in self.nodes[0].states]
+                self.defects.add(path, f"in_state: {value!r} is no state of this machine", nearest(value, known))
+            return () if node is None else (node,)
+        found: list[StateNode] = []
+        pending = [(self.nodes[0], value)]
+        while pending:
+            parent, part = pending.pop()
+            if isinstance(part, str):
+                part = {part: {}}
+            for key, below in part.items() if isinstance(part, Mapping) else [(str(part), {})]:
+                child = parent.children.get(key)
+                if child is None:
+                    self.defects.add(
+                        path, f"in_state: {key!r} is no state of {parent.id!r}", nearest(key, parent.children)
+                    )
+                else:
+                    found.append(child)
+                    pending.append((child, below))
+        return tuple(found)
+
+    def initial_context(self) -> Callable[[], JsonObject]:
+        """A function that gives each new actor a context of its own."""
+        context = self.config.get("context")
+        if callable(context):
+            function = context
+            return lambda: dict(function())
+        if context is None:
+            return dict
+        if not isinstance(context, Mapping):
+            self.defects.add("$.context", f"a context cannot be {describe(context)}", "Give a dict or a callable.")
+            return dict
+        given = context
+        return lambda: copy.deepcopy(dict(given))

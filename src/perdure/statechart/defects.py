@@ -1,0 +1,59 @@
+"""Collecting what is wrong with a config: every defect, where it is, and the nearest thing that would be right.
+
+Locations are JSON paths into the config as the author wrote it: ``$.states.idle.on.GO[0].target``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+
+from perdure.errors import ConfigDefect, MachineConfigError
+
+__all__ = ["Defects", "child_path", "nearest"]
+
+PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
+
+
+class Defects:
+    """A growing list of defects."""
+
+    def __init__(self) -> None:
+        self.found: list[ConfigDefect] = []
+
+    def add(self, path: str, message: str, suggestion: str | None = None) -> None:
+        self.found.append(ConfigDefect(path, message, suggestion))
+
+    def unknown_keys(self, path: str, keys: Iterable[object], known: Iterable[str]) -> None:
+        """Report every key that is none of the known ones."""
+        known = tuple(known)
+        for key in keys:
+            if not isinstance(key, str):
+                self.add(path, f"the key {key!r} is not a string", "Keys of a config are strings.")
+            elif key not in known:
+                self.add(child_path(path, key), f"{key!r} is not a key that is allowed here", nearest(key, known))
+
+    def raise_if_any(self) -> None:
+        if self.found:
+            raise MachineConfigError(self.found)
+
+
+def child_path(path: str, key: str | int) -> str:
+    """The JSON path of a member: ``.key`` where the key is plain, else ``["a key"]``, or ``[0]``."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if PLAIN_KEY.fullmatch(key) else f"{path}[{json.dumps(key)}]"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A suggestion: the nearest known word, or all of them when none is near."""
+    known = sorted(set(known))
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    if not known:
+        return "There are none to choose from."
+    listed = ", ".join(repr(name) for name in known[:20])
+    return f"Known are {listed}{', …' if len(known) > 20 else ''}."

@@ -1,0 +1,174 @@
+"""Which states a set of transitions leaves and enters: SCXML Appendix D, procedure by procedure.
+
+Names are the specification's in snake case. One thing differs by decision: the transition domain is the least common
+ancestor of *any* kind, where SCXML takes the least compound one (LCCA), because both XState versions let a parallel state
+keep its other regions when a transition moves from one region into another.
+https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from perdure.statechart.machine import StateNode, Transition
+
+__all__ = [
+    "History",
+    "compute_entry_set",
+    "compute_exit_set",
+    "history_after_exit",
+    "is_in_final_state",
+    "remove_conflicting_transitions",
+    "transition_domains",
+]
+
+History = Mapping[StateNode, tuple[StateNode, ...]]
+"""For each history state whose parent was left: the states to restore."""
+
+Domains = Mapping[Transition, StateNode | None]
+"""For each transition the innermost state that stays active while it is taken; ``None`` when the root is re-entered."""
+
+
+def transition_domains(transitions: Iterable[Transition], history: History) -> Domains:
+    """The domain of each transition that has targets, told with the history from before the microstep."""
+    return {transition: transition_domain(transition, history) for transition in transitions if transition.targets}
+
+
+def remove_conflicting_transitions(
+    enabled: Iterable[Transition], configuration: frozenset[StateNode], domains: Domains
+) -> tuple[Transition, ...]:
+    """Of transitions that would leave a common state keep one: a descendant's pre-empts its ancestor's, else the first."""
+    kept: list[Transition] = []
+    exit_sets: dict[Transition, set[StateNode]] = {}
+    for transition in enabled:
+        leaves = exit_sets[transition] = compute_exit_set((transition,), configuration, domains)
+        rivals = [other for other in kept if not leaves.isdisjoint(exit_sets[other])]
+        if all(transition.source.descends_from(rival.source) for rival in rivals):
+            kept = [other for other in kept if other not in rivals]
+            kept.append(transition)
+    return tuple(kept)
+
+
+def compute_exit_set(
+    transitions: Iterable[Transition], configuration: frozenset[StateNode], domains: Domains
+) -> set[StateNode]:
+    """The active states below the domain of any of the transitions; all of them when one re-enters the root."""
+    leaving: set[StateNode] = set()
+    for transition in transitions:
+        if not transition.targets:
+            continue
+        domain = domains[transition]
+        leaving.update(node for node in configuration if domain is None or node.descends_from(domain))
+    return leaving
+
+
+def transition_domain(transition: Transition, history: History) -> StateNode | None:
+    """The innermost state that stays active while the transition is taken; ``None`` when not even the root does."""
+    source = transition.source
+    targets = effective_targets(transition.targets, history)
+    if transition.is_internal and all(target is source or target.descends_from(source) for target in targets):
+        return source
+    for ancestor in source.ancestors():
+        if all(target.descends_from(ancestor) for target in targets):
+            return ancestor
+    return None
+
+
+def effective_targets(targets: Iterable[StateNode], history: History) -> list[StateNode]:
+    """The targets with every history state replaced by what it stands for now."""
+    found: list[StateNode] = []
+    for target in targets:
+        if target.kind == "history":
+            found += effective_targets(history_targets(target, history), history)
+        else:
+            found.append(target)
+    return found
+
+
+def history_targets(node: StateNode, history: History) -> tuple[StateNode, ...]:
+    """What a history state leads to: what it recorded, else its default target, else its parent's initial states."""
+    recorded = history.get(node)
+    if recorded is not None:
+        return recorded
+    assert node.parent is not None
+    return node.history_target or node.parent.initial or tuple(node.parent.states)
+
+
+def compute_entry_set(transitions: Iterable[Transition], domains: Domains, history: History) -> set[StateNode]:
+    """The states that the transitions make active: their targets, the ancestors of these below the domain, and what
+    default entry adds so that the configuration is legal.
+
+    The domain is not entered, but it is completed: when it is a parallel state, its regions without a target start over.
+    ``history`` includes what the exits of this very microstep recorded; the domains do not, so that what is entered and
+    what was left always fit together.
+    """
+    entering: set[StateNode] = set()
+    incomplete: list[StateNode] = []
+    for transition in transitions:
+        if not transition.targets:
+            continue
+        domain = domains[transition]
+        if domain is not None:
+            incomplete.append(domain)
+        for target in effective_targets(transition.targets, history):
+            if target is not domain:
+                incomplete += add_with_ancestors(target, domain, entering)
+    complete_by_default(entering, incomplete, history)
+    return entering
+
+
+def add_with_ancestors(node: StateNode, until: StateNode | None, entering: set[StateNode]) -> list[StateNode]:
+    """Add a state and its ancestors below ``until``; the ones that were not there yet are returned."""
+    added = []
+    for state in (node, *node.ancestors()):
+        if state is until:
+            break
+        if state not in entering:
+            entering.add(state)
+            added.append(state)
+    return added
+
+
+def complete_by_default(entering: set[StateNode], incomplete: list[StateNode], history: History) -> None:
+    """Give every compound state without an entered child its initial one, and every parallel state all its regions."""
+    while incomplete:
+        node = incomplete.pop()
+        if node.kind == "compound":
+            if not any(child in entering for child in node.states):
+                for target in effective_targets(node.initial, history):
+                    incomplete += add_with_ancestors(target, node, entering)
+        elif node.kind == "parallel":
+            missing = [child for child in node.states if child not in entering]
+            entering.update(missing)
+            incomplete += missing
+
+
+def history_after_exit(
+    leaving: set[StateNode], configuration: frozenset[StateNode]
+) -> dict[StateNode, tuple[StateNode, ...]]:
+    """What the history states of the states being left record: deep the active leaves, shallow the active children."""
+    recorded = {}
+    for node in leaving:
+        for history in node.histories:
+            below = [other for other in configuration if other.descends_from(node)]
+            if history.is_deep_history:
+                kept = [other for other in below if other.kind in ("atomic", "final")]
+            else:
+                kept = [other for other in below if other.parent is node]
+            recorded[history] = tuple(sorted(kept, key=lambda other: other.order))
+    return recorded
+
+
+def is_in_final_state(node: StateNode, active: set[StateNode]) -> bool:
+    """SCXML's ``isInFinalState``: a compound state with an active final child, a parallel one with all regions so."""
+    pending = [node]
+    while pending:
+        state = pending.pop()
+        if state.kind == "parallel":
+            pending += state.states
+        elif state.kind == "compound":
+            if not any(child.kind == "final" and child in active for child in state.states):
+                return False
+        elif state.kind != "final":
+            return False
+    return True

@@ -1,0 +1,89 @@
+"""Events, the names the engine reserves, and which descriptor matches which event.
+
+An event is a dict with a ``type``. A descriptor in a config is a whole type, a prefix ending in ``.*``, or ``*``. The
+prefix form matches whole dot-separated tokens, as in SCXML 3.12.1: ``x.*`` matches ``x`` and ``x.y`` but not ``xy``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from perdure.errors import InvalidParameter
+from perdure.json_value import JsonObject
+
+__all__ = [
+    "ERROR_COMMUNICATION",
+    "ERROR_EXECUTION",
+    "INIT",
+    "STOP",
+    "after_type",
+    "descriptor_matches",
+    "descriptor_rank",
+    "done_invoke_type",
+    "done_state_type",
+    "error_platform_type",
+    "to_event",
+]
+
+INIT = "xstate.init"
+"""The event that entry actions of the initial state see."""
+STOP = "xstate.stop"
+"""The event that exit actions see when an actor is stopped from outside."""
+ERROR_COMMUNICATION = "error.communication"
+"""Raised when a message has no receiver."""
+ERROR_EXECUTION = "error.execution"
+"""Raised when something could not be carried out: an unknown dynamic delay, a custom action that raised."""
+
+DONE_INVOKE = "done.invoke."
+ERROR_PLATFORM = "error.platform."
+
+
+def after_type(delay: str, state_id: str) -> str:
+    return f"xstate.after({delay})#{state_id}"
+
+
+def done_state_type(state_id: str) -> str:
+    return f"done.state.{state_id}"
+
+
+def done_invoke_type(child_id: str) -> str:
+    return f"{DONE_INVOKE}{child_id}"
+
+
+def error_platform_type(child_id: str) -> str:
+    return f"{ERROR_PLATFORM}{child_id}"
+
+
+def to_event(value: Any) -> JsonObject:
+    """The dict form of an event given as a type or as a dict. Raises ``InvalidParameter`` for anything else."""
+    if isinstance(value, str):
+        value = {"type": value}
+    if not isinstance(value, Mapping):
+        raise InvalidParameter(f"an event is a type or an object with a type, not {type(value).__name__}", "event")
+    event_type = value.get("type")
+    if not isinstance(event_type, str) or not event_type:
+        raise InvalidParameter('an event needs a "type" that is a non-empty string', "event")
+    return dict(value)
+
+
+def descriptor_matches(descriptor: str, event_type: str) -> bool:
+    """Whether a descriptor of a config stands for this event type. The empty descriptor (``always``) matches nothing."""
+    if descriptor == event_type:
+        return descriptor != ""
+    if descriptor == "*":
+        return event_type != ""
+    if not descriptor.endswith(".*"):
+        return False
+    prefix = descriptor[:-2]
+    return event_type == prefix or event_type.startswith(f"{prefix}.")
+
+
+def descriptor_rank(descriptor: str) -> int:
+    """Sorts the descriptors of one state that match the same event: an exact one first, then longer prefixes, ``*`` last.
+
+    Smaller is tried first; equal ranks keep the order of the config.
+    """
+    if descriptor == "*":
+        return 0
+    return -(len(descriptor) * 2 - descriptor.endswith(".*"))
