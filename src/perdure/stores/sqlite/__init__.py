@@ -1,0 +1,5 @@
+"""The embedded default: one SQLite file, one writer thread, group commit. `DESIGN.md` beside this file says why."""
+
+from perdure.stores.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

@@ -1,0 +1,165 @@
+-- The first schema: instances with their journals and mail, definitions, orgs and keys.
+
+-- Which migrations this database has; the highest one is its schema version.
+CREATE TABLE schema_version (
+    version INTEGER PRIMARY KEY,
+    name TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE org (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    created_at REAL NOT NULL
+) STRICT;
+
+-- Signing keys of tokens. Their secrets arrive sealed.
+CREATE TABLE signing_key (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    org TEXT NOT NULL,
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    sealed_secret BLOB NOT NULL,
+    created_at REAL NOT NULL
+) STRICT;
+
+CREATE INDEX signing_key_by_org ON signing_key (org);
+
+CREATE TABLE machine (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    org TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    current_version TEXT,
+    indexes TEXT NOT NULL,
+    UNIQUE (org, name)
+) STRICT;
+
+CREATE TABLE version (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    org TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    client_info TEXT NOT NULL,
+    content_hash TEXT NOT NULL,
+    source TEXT,
+    file_name TEXT NOT NULL,
+    FOREIGN KEY (org, machine) REFERENCES machine (org, name) ON DELETE CASCADE
+) STRICT;
+
+CREATE INDEX version_by_machine ON version (org, machine);
+
+-- Code that was announced and maybe sent, and is not a version yet.
+CREATE TABLE upload (
+    id TEXT PRIMARY KEY,
+    org TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    gzip INTEGER NOT NULL,
+    version_id TEXT NOT NULL,
+    code BLOB,
+    file_name TEXT
+) STRICT;
+
+CREATE INDEX upload_by_machine ON upload (org, machine);
+
+-- Every instance as its last commit left it.
+CREATE TABLE instance (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    org TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    version_id TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    ts REAL NOT NULL,
+    status TEXT NOT NULL,
+    parents TEXT NOT NULL,
+    snapshot TEXT NOT NULL,
+    UNIQUE (org, machine, instance)
+) STRICT;
+
+CREATE INDEX instance_by_machine ON instance (org, machine);
+
+-- What each instance went through. Clustered by instance, so that a page of a journal lies together.
+CREATE TABLE journal (
+    instance_key INTEGER NOT NULL REFERENCES instance (key) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    event TEXT NOT NULL,
+    state TEXT NOT NULL,
+    version_id TEXT NOT NULL,
+    sender_org TEXT,
+    sender_machine TEXT,
+    sender_instance TEXT,
+    PRIMARY KEY (instance_key, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Mail committed and not yet applied; `arrival` is the order of the commits and, within one, of its list.
+CREATE TABLE mail (
+    arrival INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    sender_org TEXT NOT NULL,
+    sender_machine TEXT NOT NULL,
+    sender_instance TEXT NOT NULL,
+    target_org TEXT NOT NULL,
+    target_machine TEXT NOT NULL,
+    target_instance TEXT NOT NULL,
+    due_at REAL NOT NULL,
+    event TEXT,
+    creation TEXT,
+    send_id TEXT,
+    is_delayed INTEGER NOT NULL,
+    is_platform INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    retry_at REAL NOT NULL,
+    last_error TEXT
+) STRICT;
+
+-- What is due is at the front, whatever waits behind it.
+CREATE INDEX mail_by_due ON mail (due_at);
+
+CREATE INDEX mail_by_target ON mail (target_org, target_machine, target_instance, due_at);
+
+-- Only delayed mail can be cancelled, and only by its sender.
+CREATE INDEX mail_delayed_by_sender ON mail (sender_org, sender_machine, sender_instance, send_id) WHERE is_delayed = 1;
+
+-- Mail with a failed attempt is rare: these two stay small, and tell what it holds back and when it is tried again.
+CREATE INDEX mail_tried_by_pair ON mail (
+    target_org, target_machine, target_instance, sender_org, sender_machine, sender_instance
+) WHERE retry_at > 0;
+
+CREATE INDEX mail_tried_by_retry ON mail (retry_at) WHERE retry_at > 0;
+
+-- Mail that was given up, in the order of giving up. The same columns as mail.
+CREATE TABLE dead_letter (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    sender_org TEXT NOT NULL,
+    sender_machine TEXT NOT NULL,
+    sender_instance TEXT NOT NULL,
+    target_org TEXT NOT NULL,
+    target_machine TEXT NOT NULL,
+    target_instance TEXT NOT NULL,
+    due_at REAL NOT NULL,
+    event TEXT,
+    creation TEXT,
+    send_id TEXT,
+    is_delayed INTEGER NOT NULL,
+    is_platform INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    retry_at REAL NOT NULL,
+    last_error TEXT,
+    buried_at REAL NOT NULL
+) STRICT;
+
+CREATE INDEX dead_letter_by_org ON dead_letter (target_org);
+
+CREATE INDEX dead_letter_by_target ON dead_letter (target_org, target_machine, target_instance);
+
+CREATE INDEX dead_letter_delayed_by_sender ON dead_letter (sender_org, sender_machine, sender_instance)
+WHERE is_delayed = 1;

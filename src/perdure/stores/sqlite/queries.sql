@@ -1,0 +1,253 @@
+-- Every statement the store runs on its tables, by name. Parameters are given in the order of the question marks.
+-- A list answers the position of each row before its columns.
+
+-- name: create_instance
+-- Insert an instance that must not exist yet. Answers its key; no row when the name is taken.
+INSERT INTO instance (
+    org, machine, instance, sequence, version_id, created_at, ts, status, parents, snapshot
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (org, machine, instance) DO NOTHING
+RETURNING key;
+
+-- name: advance_instance
+-- The compare-and-swap of a commit. Answers the instance's key; no row when it is at another sequence or gone.
+UPDATE instance
+SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, snapshot = ?
+WHERE org = ? AND machine = ? AND instance = ? AND sequence = ?
+RETURNING key;
+
+-- name: instance_sequence
+-- Where an instance stands, to explain why a commit lost.
+SELECT sequence FROM instance WHERE org = ? AND machine = ? AND instance = ?;
+
+-- name: load_instance
+-- One instance, whole.
+SELECT sequence, version_id, created_at, ts, status, parents, snapshot
+FROM instance
+WHERE org = ? AND machine = ? AND instance = ?;
+
+-- name: delete_instance
+-- Remove an instance; its journal goes with it.
+DELETE FROM instance WHERE org = ? AND machine = ? AND instance = ?;
+
+-- name: list_instances
+-- A page of a machine's instances after a position.
+SELECT key, instance, created_at, status, version_id
+FROM instance
+WHERE org = ? AND machine = ? AND key > ?
+ORDER BY key
+LIMIT ?;
+
+-- name: machine_has_instances
+-- Whether a machine has any instance.
+SELECT EXISTS (SELECT 1 FROM instance WHERE org = ? AND machine = ?);
+
+-- name: append_journal
+-- Add one journal entry to the instance of a key.
+INSERT INTO journal (
+    instance_key, sequence, created_at, event, state, version_id, sender_org, sender_machine, sender_instance
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: list_journal
+-- A page of an instance's journal after a sequence number.
+SELECT
+    sequence AS key, sequence, created_at, event, state, version_id, sender_org, sender_machine, sender_instance
+FROM journal
+WHERE instance_key = (SELECT key FROM instance WHERE org = ? AND machine = ? AND instance = ?) AND sequence > ?
+ORDER BY sequence
+LIMIT ?;
+
+-- name: send_mail
+-- Insert one piece of mail.
+INSERT INTO mail (
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: consume_mail
+-- Delete mail that its target has applied. No row is changed when it is not pending, or addressed to another instance.
+DELETE FROM mail WHERE id = ? AND target_org = ? AND target_machine = ? AND target_instance = ?;
+
+-- name: cancel_mail
+-- Delete the delayed mail an instance sent under a send id.
+DELETE FROM mail
+WHERE sender_org = ? AND sender_machine = ? AND sender_instance = ? AND send_id = ? AND is_delayed = 1;
+
+-- name: cancel_all_mail
+-- Delete all delayed mail of a sender.
+DELETE FROM mail WHERE sender_org = ? AND sender_machine = ? AND sender_instance = ? AND is_delayed = 1;
+
+-- name: delete_mail_to
+-- Delete the mail to an instance.
+DELETE FROM mail WHERE target_org = ? AND target_machine = ? AND target_instance = ?;
+
+-- name: delete_dead_letters_to
+-- Delete the dead letters addressed to an instance.
+DELETE FROM dead_letter WHERE target_org = ? AND target_machine = ? AND target_instance = ?;
+
+-- name: delete_delayed_dead_letters_from
+-- Delete the dead letters that were delayed mail of a sender.
+DELETE FROM dead_letter WHERE sender_org = ? AND sender_machine = ? AND sender_instance = ? AND is_delayed = 1;
+
+-- name: due_mail
+-- Mail to be tried now, in order, without what waits behind a failed piece of the same sender to the same target.
+SELECT
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
+FROM mail
+WHERE due_at <= ? AND retry_at <= ? AND NOT EXISTS (
+    SELECT 1
+    FROM mail AS earlier
+    WHERE earlier.target_org = mail.target_org
+        AND earlier.target_machine = mail.target_machine
+        AND earlier.target_instance = mail.target_instance
+        AND earlier.sender_org = mail.sender_org
+        AND earlier.sender_machine = mail.sender_machine
+        AND earlier.sender_instance = mail.sender_instance
+        AND earlier.retry_at > 0
+        AND earlier.retry_at > ?
+        AND (earlier.due_at, earlier.arrival) < (mail.due_at, mail.arrival)
+)
+ORDER BY due_at, arrival
+LIMIT ?;
+
+-- name: next_due_at
+-- The next time at which mail becomes due that waits for its due time.
+SELECT due_at FROM mail WHERE due_at > ? AND retry_at <= due_at ORDER BY due_at LIMIT 1;
+
+-- name: next_retry_at
+-- The next time at which mail becomes due that waits for another attempt.
+SELECT retry_at FROM mail WHERE retry_at > 0 AND retry_at > ? AND retry_at > due_at ORDER BY retry_at LIMIT 1;
+
+-- name: pending_mail
+-- All mail to an instance that is not applied yet.
+SELECT
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
+FROM mail
+WHERE target_org = ? AND target_machine = ? AND target_instance = ?
+ORDER BY due_at, arrival;
+
+-- name: defer_mail
+-- Record a failed attempt at a piece of mail.
+UPDATE mail SET attempts = ?, retry_at = ?, last_error = ? WHERE id = ?;
+
+-- name: copy_to_dead_letters
+-- The first half of giving mail up: attempts, error and time are given, all else is taken from the mail.
+INSERT INTO dead_letter (
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, buried_at
+)
+SELECT
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, ?, retry_at, ?, ?
+FROM mail
+WHERE id = ?;
+
+-- name: delete_mail
+-- The second half of giving mail up.
+DELETE FROM mail WHERE id = ?;
+
+-- name: list_dead_letters
+-- A page of an org's dead letters after a position.
+SELECT
+    key, id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
+FROM dead_letter
+WHERE target_org = ? AND key > ?
+ORDER BY key
+LIMIT ?;
+
+-- name: create_machine
+-- Insert a machine; no row is changed when the org has one of that name.
+INSERT INTO machine (org, name, created_at, current_version, indexes) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (org, name) DO NOTHING;
+
+-- name: load_machine
+-- One machine.
+SELECT org, name, created_at, current_version, indexes FROM machine WHERE org = ? AND name = ?;
+
+-- name: delete_machine
+-- Remove a machine; its versions go with it.
+DELETE FROM machine WHERE org = ? AND name = ?;
+
+-- name: list_machines
+-- A page of an org's machines after a position.
+SELECT key, org, name, created_at, current_version, indexes
+FROM machine
+WHERE org = ? AND key > ?
+ORDER BY key
+LIMIT ?;
+
+-- name: set_current_version
+-- Choose the version that new instances of a machine run.
+UPDATE machine SET current_version = ? WHERE org = ? AND name = ?;
+
+-- name: add_version
+-- Insert a version; no row is changed when the id is taken.
+INSERT INTO version (
+    id, org, machine, created_at, client_info, content_hash, source, file_name
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: load_version
+-- One version.
+SELECT id, org, machine, created_at, client_info, content_hash, source, file_name FROM version WHERE id = ?;
+
+-- name: list_versions
+-- A page of a machine's versions after a position.
+SELECT key, id, org, machine, created_at, client_info, content_hash, source, file_name
+FROM version
+WHERE org = ? AND machine = ? AND key > ?
+ORDER BY key
+LIMIT ?;
+
+-- name: create_upload
+-- Announce an upload; no row is changed when the id is taken.
+INSERT INTO upload (id, org, machine, created_at, gzip, version_id, code, file_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: load_upload
+-- One upload with its code.
+SELECT id, org, machine, created_at, gzip, version_id, code, file_name FROM upload WHERE id = ?;
+
+-- name: fill_upload
+-- Keep an upload's code.
+UPDATE upload SET code = ?, file_name = ? WHERE id = ?;
+
+-- name: delete_upload
+-- Forget one upload.
+DELETE FROM upload WHERE id = ?;
+
+-- name: delete_uploads_of
+-- Forget a machine's uploads.
+DELETE FROM upload WHERE org = ? AND machine = ?;
+
+-- name: create_org
+-- Insert an org; no row is changed when the id is taken.
+INSERT INTO org (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING;
+
+-- name: list_orgs
+-- A page of all orgs after a position.
+SELECT key, id, name, created_at FROM org WHERE key > ? ORDER BY key LIMIT ?;
+
+-- name: create_key
+-- Insert a signing key; no row is changed when the id is taken.
+INSERT INTO signing_key (id, org, name, scopes, sealed_secret, created_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: load_key
+-- One signing key.
+SELECT id, org, name, scopes, sealed_secret, created_at FROM signing_key WHERE id = ?;
+
+-- name: list_keys
+-- A page of an org's signing keys after a position.
+SELECT key, id, org, name, scopes, sealed_secret, created_at
+FROM signing_key
+WHERE org = ? AND key > ?
+ORDER BY key
+LIMIT ?;
+
+-- name: delete_key
+-- Remove an org's signing key.
+DELETE FROM signing_key WHERE org = ? AND id = ?;

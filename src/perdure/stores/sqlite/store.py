@@ -1,0 +1,260 @@
+"""The store on one SQLite file: see `DESIGN.md` beside this file for why it is built this way.
+
+This module is the shape of the protocol: which thread answers a method, and with which query. Writes go to the one
+writer thread and are applied in the order in which they were submitted; reads go to the reading threads and see every
+write that has been answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from perdure.durable.commit import Commit
+from perdure.durable.records import (
+    Address,
+    InstanceRecord,
+    InstanceSummary,
+    JournalEntry,
+    KeyRecord,
+    MachineRecord,
+    Mail,
+    OrgRecord,
+    Page,
+    UploadRecord,
+    VersionRecord,
+)
+from perdure.errors import InvalidState, StoreError
+from perdure.stores.cursor import decode_cursor, page_of
+from perdure.stores.sqlite import rows, writes
+from perdure.stores.sqlite.connection import check_path, connect_reader, connect_writer, create_file, store_error
+from perdure.stores.sqlite.file_lock import FileLock
+from perdure.stores.sqlite.inbox import Inbox, Work
+from perdure.stores.sqlite.queries import QUERIES
+from perdure.stores.sqlite.rows import Row, address_row
+from perdure.stores.sqlite.schema import Schema, bring_up_to_date
+from perdure.stores.sqlite.threads import ConnectionThread, read_group, write_group
+
+__all__ = ["SqliteStore"]
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Instances, mail, journals and definitions in one file; one process at a time may have it open.
+
+    ``open`` binds the store to the running event loop, whose coroutines alone may use it. ``readers`` is the number of
+    threads that read. A write waits ``busy_timeout_ms`` for other programs that write to the file. ``size_bytes_max``
+    makes writes fail that would let the file (without its log) grow beyond it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        readers: int = 2,
+        busy_timeout_ms: int = 5000,
+        size_bytes_max: int | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._readers = readers
+        self._busy_timeout_ms = busy_timeout_ms
+        self._size_bytes_max = size_bytes_max
+        self._lock = FileLock(self._path)
+        self._threads: list[ConnectionThread] = []
+        self._write_inbox: Inbox | None = None
+        self._read_inbox: Inbox | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        if self._write_inbox is not None:
+            return
+        connections = await asyncio.to_thread(self._connect)
+        loop = asyncio.get_running_loop()
+        self._write_inbox, self._read_inbox = Inbox(loop), Inbox(loop)
+        for number, connection in enumerate(connections):
+            inbox, run_group = (self._read_inbox, read_group) if number else (self._write_inbox, write_group)
+            name = f"perdure-sqlite-reader-{number}" if number else "perdure-sqlite-writer"
+            self._threads.append(ConnectionThread(name, inbox, connection, self._path, run_group))
+        for thread in self._threads:
+            thread.start()
+
+    def _connect(self) -> list[sqlite3.Connection]:
+        """The writer's connection and the readers', of a file that is locked and up to date."""
+        check_path(self._path)
+        self._lock.acquire()
+        connections: list[sqlite3.Connection] = []
+        try:
+            create_file(self._path)
+            writer = connect_writer(
+                self._path, busy_timeout_ms=self._busy_timeout_ms, size_bytes_max=self._size_bytes_max
+            )
+            connections.append(writer)
+            bring_up_to_date(writer, self._path, Schema.of_folder())
+            while len(connections) < 1 + self._readers:
+                connections.append(connect_reader(self._path, busy_timeout_ms=self._busy_timeout_ms))
+        except BaseException as error:
+            for connection in connections:
+                connection.close()
+            self._lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise store_error(self._path, error) from error
+            raise
+        return connections
+
+    async def close(self) -> None:
+        if self._write_inbox is None or self._read_inbox is None:
+            return
+        self._write_inbox.close(1)
+        self._read_inbox.close(self._readers)
+        threads, self._threads = self._threads, []
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        self._write_inbox = self._read_inbox = None
+        self._lock.release()
+
+    # -- instances -----------------------------------------------------------------------------------------------
+
+    async def commit(self, commit: Commit) -> None:
+        await self._write(writes.PreparedCommit.of(commit).apply)
+
+    async def load(self, address: Address) -> InstanceRecord | None:
+        row = await self._row("load_instance", address_row(address))
+        return None if row is None else rows.instance_of(address, row)
+
+    async def delete_instance(self, address: Address) -> bool:
+        return await self._write(partial(writes.delete_instance, address=address))
+
+    # -- mail ----------------------------------------------------------------------------------------------------
+
+    async def due_mail(self, now: float, limit: int) -> list[Mail]:
+        return [rows.mail_of(row) for row in await self._rows("due_mail", (now, now, now, limit))]
+
+    async def next_mail_at(self, now: float) -> float | None:
+        def next_times(connection: sqlite3.Connection) -> list[float]:
+            queries = QUERIES["next_due_at"], QUERIES["next_retry_at"]
+            return [at for query in queries for (at,) in connection.execute(query, (now,)).fetchall()]
+
+        return min(await self._read(next_times), default=None)
+
+    async def pending_mail(self, address: Address) -> list[Mail]:
+        return [rows.mail_of(row) for row in await self._rows("pending_mail", address_row(address))]
+
+    async def defer_mail(self, mail_id: str, *, attempts: int, retry_at: float, error: str) -> None:
+        await self._change("defer_mail", (attempts, retry_at, error, mail_id))
+
+    async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:
+        await self._write(partial(writes.bury_mail, mail_id=mail_id, attempts=attempts, at=at, error=error))
+
+    async def list_dead_letters(self, org: str, *, cursor: str | None, limit: int) -> Page[Mail]:
+        return await self._page("list_dead_letters", ("dead-letters", org), cursor, limit, rows.mail_of)
+
+    # -- definitions ---------------------------------------------------------------------------------------------
+
+    async def create_machine(self, machine: MachineRecord) -> None:
+        if not await self._change("create_machine", rows.machine_row(machine)):
+            raise InvalidState(f"there is a machine named {machine.name} already")
+
+    async def machine(self, org: str, name: str) -> MachineRecord | None:
+        row = await self._row("load_machine", (org, name))
+        return None if row is None else rows.machine_of(row)
+
+    async def delete_machine(self, org: str, name: str) -> bool:
+        return await self._write(partial(writes.delete_machine, org=org, name=name))
+
+    async def add_version(self, version: VersionRecord, *, make_current: bool) -> None:
+        await self._write(partial(writes.add_version, version=version, make_current=make_current))
+
+    async def version(self, version_id: str) -> VersionRecord | None:
+        row = await self._row("load_version", (version_id,))
+        return None if row is None else rows.version_of(row)
+
+    async def create_upload(self, upload: UploadRecord) -> None:
+        if not await self._change("create_upload", rows.upload_row(upload)):
+            raise InvalidState(f"the upload id {upload.id} is taken")
+
+    async def upload(self, upload_id: str) -> UploadRecord | None:
+        row = await self._row("load_upload", (upload_id,))
+        return None if row is None else rows.upload_of(row)
+
+    async def fill_upload(self, upload_id: str, code: bytes, file_name: str) -> bool:
+        return await self._change("fill_upload", (code, file_name, upload_id))
+
+    async def delete_upload(self, upload_id: str) -> None:
+        await self._change("delete_upload", (upload_id,))
+
+    # -- orgs and keys -------------------------------------------------------------------------------------------
+
+    async def create_org(self, org: OrgRecord) -> None:
+        if not await self._change("create_org", (org.id, org.name, org.created_at)):
+            raise InvalidState(f"the org id {org.id} is taken")
+
+    async def list_orgs(self, *, cursor: str | None, limit: int) -> Page[OrgRecord]:
+        return await self._page("list_orgs", ("orgs",), cursor, limit, rows.org_of)
+
+    async def create_key(self, key: KeyRecord) -> None:
+        if not await self._change("create_key", rows.key_row(key)):
+            raise InvalidState(f"the key id {key.id} is taken")
+
+    async def key(self, key_id: str) -> KeyRecord | None:
+        row = await self._row("load_key", (key_id,))
+        return None if row is None else rows.key_of(row)
+
+    async def list_keys(self, org: str, *, cursor: str | None, limit: int) -> Page[KeyRecord]:
+        return await self._page("list_keys", ("keys", org), cursor, limit, rows.key_of)
+
+    async def delete_key(self, org: str, key_id: str) -> bool:
+        return await self._change("delete_key", (org, key_id))
+
+    # -- lists ---------------------------------------------------------------------------------------------------
+
+    async def list_machines(self, org: str, *, cursor: str | None, limit: int) -> Page[MachineRecord]:
+        return await self._page("list_machines", ("machines", org), cursor, limit, rows.machine_of)
+
+    async def list_versions(self, org: str, machine: str, *, cursor: str | None, limit: int) -> Page[VersionRecord]:
+        return await self._page("list_versions", ("versions", org, machine), cursor, limit, rows.version_of)
+
+    async def list_instances(self, org: str, machine: str, *, cursor: str | None, limit: int) -> Page[InstanceSummary]:
+        return await self._page("list_instances", ("instances", org, machine), cursor, limit, rows.summary_of)
+
+    async def journal(self, address: Address, *, cursor: str | None, limit: int) -> Page[JournalEntry]:
+        scope = ("journal", *address_row(address))
+        return await self._page("list_journal", scope, cursor, limit, rows.entry_of)
+
+    # -- to the threads ------------------------------------------------------------------------------------------
+
+    async def _write(self, work: Work[T]) -> T:
+        return await self._opened(self._write_inbox).do(work)
+
+    async def _read(self, work: Work[T]) -> T:
+        return await self._opened(self._read_inbox).do(work)
+
+    def _opened(self, inbox: Inbox | None) -> Inbox:
+        if inbox is None:
+            raise StoreError(f"the store {self._path} is not open")
+        return inbox
+
+    async def _change(self, query: str, parameters: Row) -> bool:
+        """Run one statement that changes at most one row, and say whether it did."""
+        return await self._write(lambda connection: connection.execute(QUERIES[query], parameters).rowcount > 0)
+
+    async def _row(self, query: str, parameters: Row) -> Row | None:
+        found = await self._rows(query, parameters)
+        return found[0] if found else None
+
+    async def _rows(self, query: str, parameters: Row) -> list[Row]:
+        return await self._read(lambda connection: connection.execute(QUERIES[query], parameters).fetchall())
+
+    async def _page(
+        self, query: str, scope: tuple[str, ...], cursor: str | None, limit: int, record: Callable[[Row], T]
+    ) -> Page[T]:
+        """A page of a list. Its query takes the scope without the list's name, a position and a limit."""
+        after = decode_cursor(scope, cursor)
+        found = await self._rows(query, (*scope[1:], after, limit + 1))
+        return page_of(found, limit, scope, position=lambda row: row[0], row=lambda row: record(row[1:]))

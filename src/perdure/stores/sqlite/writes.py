@@ -1,0 +1,124 @@
+"""What the writer thread does to the tables, one function per method of the protocol.
+
+Each runs inside a transaction and a savepoint of its own: it may stop anywhere by raising, and nothing of it stays.
+Rows are prepared before, on the caller's side, so that the thread that everybody waits for only runs statements.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from perdure.durable.commit import Commit
+from perdure.durable.records import Address, VersionRecord
+from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, SequenceConflict
+from perdure.stores.sqlite.queries import QUERIES
+from perdure.stores.sqlite.rows import Row, address_row, entry_row, instance_row, mail_row, version_row
+
+__all__ = ["PreparedCommit", "add_version", "bury_mail", "delete_instance", "delete_machine"]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCommit:
+    """A commit as rows. Making one raises ``TypeError`` for what JSON cannot say."""
+
+    address: Address
+    expected_sequence: int | None
+    consumed: tuple[str, ...]
+    cancelled: tuple[str, ...]
+    cancels_all: bool
+    instance: Row
+    journal: list[Row]
+    mail: list[Row]
+
+    @classmethod
+    def of(cls, commit: Commit) -> PreparedCommit:
+        return cls(
+            address=commit.record.address,
+            expected_sequence=commit.expected_sequence,
+            consumed=commit.consumed,
+            cancelled=commit.cancelled,
+            cancels_all=commit.cancels_all,
+            instance=instance_row(commit),
+            journal=[entry_row(entry) for entry in commit.journal],
+            mail=[mail_row(mail) for mail in commit.mail],
+        )
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        """Raises ``InstanceExists``, ``SequenceConflict``, ``MailGone``; ``sqlite3.IntegrityError`` for ids in use."""
+        address = address_row(self.address)
+        key = self._swap(connection, address)
+        for mail_id in self.consumed:
+            if connection.execute(QUERIES["consume_mail"], (mail_id, *address)).rowcount == 0:
+                raise MailGone(f"mail {mail_id} to {self.address} is not pending: drop the turn")
+        if self.cancels_all:
+            connection.execute(QUERIES["cancel_all_mail"], address)
+        elif self.cancelled:
+            connection.executemany(QUERIES["cancel_mail"], [(*address, send_id) for send_id in self.cancelled])
+        if self.journal:
+            connection.executemany(QUERIES["append_journal"], [(key, *entry) for entry in self.journal])
+        if self.mail:
+            connection.executemany(QUERIES["send_mail"], self.mail)
+
+    def _swap(self, connection: sqlite3.Connection, address: Row) -> int:
+        """The compare-and-swap; answers the instance's key."""
+        if self.expected_sequence is None:
+            changed = connection.execute(QUERIES["create_instance"], (*address, *self.instance)).fetchall()
+            if not changed:
+                raise InstanceExists(f"there is an instance {self.address} already")
+        else:
+            parameters = (*self.instance, *address, self.expected_sequence)
+            changed = connection.execute(QUERIES["advance_instance"], parameters).fetchall()
+            if not changed:
+                raise self._conflict(connection, address)
+        key: int = changed[0][0]
+        return key
+
+    def _conflict(self, connection: sqlite3.Connection, address: Row) -> SequenceConflict:
+        present = connection.execute(QUERIES["instance_sequence"], address).fetchone()
+        if present is None:
+            return SequenceConflict(f"{self.address} is gone: it was at sequence {self.expected_sequence}")
+        return SequenceConflict(
+            f"{self.address} is at sequence {present[0]}, not at {self.expected_sequence}: reload it"
+        )
+
+
+def delete_instance(connection: sqlite3.Connection, address: Address) -> bool:
+    row = address_row(address)
+    if connection.execute(QUERIES["delete_instance"], row).rowcount == 0:
+        return False
+    for query in (
+        "delete_mail_to",
+        "cancel_all_mail",
+        "delete_dead_letters_to",
+        "delete_delayed_dead_letters_from",
+    ):
+        connection.execute(QUERIES[query], row)
+    return True
+
+
+def bury_mail(connection: sqlite3.Connection, mail_id: str, attempts: int, at: float, error: str) -> None:
+    connection.execute(QUERIES["copy_to_dead_letters"], (attempts, error, at, mail_id))
+    connection.execute(QUERIES["delete_mail"], (mail_id,))
+
+
+def delete_machine(connection: sqlite3.Connection, org: str, name: str) -> bool:
+    (has_instances,) = connection.execute(QUERIES["machine_has_instances"], (org, name)).fetchone()
+    if connection.execute(QUERIES["delete_machine"], (org, name)).rowcount == 0:
+        return False
+    if has_instances:
+        raise InvalidState(f"the machine {name} still has instances: delete them first")
+    connection.execute(QUERIES["delete_uploads_of"], (org, name))
+    return True
+
+
+def add_version(connection: sqlite3.Connection, version: VersionRecord, make_current: bool) -> None:
+    owner = (version.org, version.machine)
+    if connection.execute(QUERIES["load_machine"], owner).fetchone() is None:
+        raise NotFound(f"there is no machine named {version.machine}")
+    if connection.execute(QUERIES["add_version"], version_row(version)).rowcount == 0:
+        _, org, machine, *_ = connection.execute(QUERIES["load_version"], (version.id,)).fetchone()
+        if (org, machine) != owner:
+            raise InvalidState(f"the version id {version.id} is taken by another machine")
+    if make_current:
+        connection.execute(QUERIES["set_current_version"], (version.id, *owner))
