@@ -1,7 +1,7 @@
 """The pure engine: XState's statecharts by SCXML's algorithm, with no clock, no I/O and no async.
 
-``initial(machine)`` and ``transition(machine, snapshot, event)`` return a ``Step``: the next snapshot and the effects to
-perform, as data. Nothing here performs one.
+``initial(machine)`` and ``transition(machine, snapshot, event)`` return a ``Step``: the next snapshot and the effects
+to perform, as data. Nothing here performs one.
 """
 
 from perdure.statechart.action import assign, cancel, choose, log, pure, raise_, send, send_parent, send_to, stop

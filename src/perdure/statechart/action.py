@@ -1,8 +1,8 @@
 """Actions: what a machine does on its way, and the creators that users write.
 
 There are two kinds of things here. **Creators** (``assign``, ``send_to``, …) return plain descriptions that go into a
-config. When the machine is built each becomes an **Action**, an object whose ``perform(step)`` changes the context, raises
-an event or appends an effect. Actions run in document order, each seeing the context left by the one before.
+config. When the machine is built each becomes an **Action**, an object whose ``perform(step)`` changes the context,
+raises an event or appends an effect. Actions run in document order, each seeing the context left by the one before.
 
 The actions that no user writes are here too: entering a state starts its timers and announces its children, leaving it
 cancels and stops them.
@@ -327,7 +327,7 @@ class CancelTimer(msgspec.Struct, frozen=True):
 
 
 class Announce(msgspec.Struct, frozen=True):
-    """Note that a state being entered invokes a child; it starts once the macrostep is over, if the state is still active."""
+    """Note that a state being entered invokes a child; it starts once the macrostep is over, if it is still due."""
 
     invoke: Invoke
 

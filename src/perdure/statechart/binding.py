@@ -1,7 +1,8 @@
 """Binding: from the actions, guards, delays and services a config names or contains to things that can be called.
 
 Every name is looked up when the machine is built, so that a misspelt one is a defect with a path and not a surprise in
-production. Inline callables are given their place in the config as a name, since effects are data and can only say names.
+production. Inline callables are given their place in the config as a name, since effects are data and can only say
+names.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ from perdure.statechart.transition_config import TransitionReader, resolve_path
 __all__ = ["create_machine"]
 
 STATE_KEYS = (
-    "after", "always", "data", "description", "entry", "exit", "history", "id", "initial", "invoke", "key", "meta", "on",
-    "onDone", "order", "states", "tags", "target", "type",
+    "after", "always", "data", "description", "entry", "exit", "history", "id", "initial", "invoke", "key", "meta",
+    "on", "onDone", "order", "states", "tags", "target", "type",
 )  # fmt: skip
 ROOT_KEYS = (
-    *STATE_KEYS, "$schema", "context", "delimiter", "predictableActionArguments", "preserveActionOrder", "schema", "strict",
-    "tsTypes", "version",
+    *STATE_KEYS, "$schema", "context", "delimiter", "predictableActionArguments", "preserveActionOrder", "schema",
+    "strict", "tsTypes", "version",
 )  # fmt: skip
 HISTORY_KEYS = ("description", "history", "id", "key", "meta", "order", "target", "type")
 KINDS = ("atomic", "compound", "final", "history", "parallel")

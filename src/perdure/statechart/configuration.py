@@ -1,9 +1,9 @@
 """Configurations: the sets of active states, interned, each with what can be known about it once and for all.
 
 A machine visits few of its configurations, over and over. Each is built once and kept by the ids of its leaves; it
-carries its state value, its tags, and lazily, per event type, the transitions that could be taken there. The idea is the
-lazy DFA of regular-expression engines: states and edges of the product automaton appear as they are needed, and the cache
-is dropped when it grows too large.
+carries its state value, its tags, and lazily, per event type, the transitions that could be taken there. The idea is
+the lazy DFA of regular-expression engines: states and edges of the product automaton appear as they are needed, and the
+cache is dropped when it grows too large.
 """
 
 from __future__ import annotations

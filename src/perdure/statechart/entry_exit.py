@@ -1,8 +1,8 @@
 """Which states a set of transitions leaves and enters: SCXML Appendix D, procedure by procedure.
 
 Names are the specification's in snake case. One thing differs by decision: the transition domain is the least common
-ancestor of *any* kind, where SCXML takes the least compound one (LCCA), because both XState versions let a parallel state
-keep its other regions when a transition moves from one region into another.
+ancestor of *any* kind, where SCXML takes the least compound one (LCCA), because both XState versions let a parallel
+state keep its other regions when a transition moves from one region into another.
 https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation
 """
 
@@ -37,7 +37,7 @@ def transition_domains(transitions: Iterable[Transition], history: History) -> D
 def remove_conflicting_transitions(
     enabled: Iterable[Transition], configuration: frozenset[StateNode], domains: Domains
 ) -> tuple[Transition, ...]:
-    """Of transitions that would leave a common state keep one: a descendant's pre-empts its ancestor's, else the first."""
+    """Of transitions that leave a common state keep one: a descendant's pre-empts its ancestor's, else the first."""
     kept: list[Transition] = []
     exit_sets: dict[Transition, set[StateNode]] = {}
     for transition in enabled:
@@ -98,9 +98,9 @@ def compute_entry_set(transitions: Iterable[Transition], domains: Domains, histo
     """The states that the transitions make active: their targets, the ancestors of these below the domain, and what
     default entry adds so that the configuration is legal.
 
-    The domain is not entered, but it is completed: when it is a parallel state, its regions without a target start over.
-    ``history`` includes what the exits of this very microstep recorded; the domains do not, so that what is entered and
-    what was left always fit together.
+    The domain is not entered, but it is completed: when it is a parallel state, its regions without a target start
+    over. ``history`` includes what the exits of this very microstep recorded; the domains do not, so that what is
+    entered and what was left always fit together.
     """
     entering: set[StateNode] = set()
     incomplete: list[StateNode] = []

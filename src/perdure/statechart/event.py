@@ -68,7 +68,7 @@ def to_event(value: Any) -> JsonObject:
 
 
 def descriptor_matches(descriptor: str, event_type: str) -> bool:
-    """Whether a descriptor of a config stands for this event type. The empty descriptor (``always``) matches nothing."""
+    """Whether a descriptor of a config stands for this event type. The empty one (``always``) matches nothing."""
     if descriptor == event_type:
         return descriptor != ""
     if descriptor == "*":
@@ -80,7 +80,8 @@ def descriptor_matches(descriptor: str, event_type: str) -> bool:
 
 
 def descriptor_rank(descriptor: str) -> int:
-    """Sorts the descriptors of one state that match the same event: an exact one first, then longer prefixes, ``*`` last.
+    """Sorts the descriptors of one state that match the same event: an exact one first, then longer prefixes, ``*``
+    last.
 
     Smaller is tried first; equal ranks keep the order of the config.
     """

@@ -1,7 +1,8 @@
 """Guards: what a ``cond`` may be, and how it is asked.
 
-A guard is pure. It is compiled, when the machine is built, into a test ``(context, event, step) -> bool`` where ``step``
-knows the configuration; ``and_``, ``or_``, ``not_`` and ``in_state`` are built from others and short-circuit in order.
+A guard is pure. It is compiled, when the machine is built, into a test ``(context, event, step) -> bool`` where
+``step`` knows the configuration; ``and_``, ``or_``, ``not_`` and ``in_state`` are built from others and short-circuit
+in order.
 """
 
 from __future__ import annotations

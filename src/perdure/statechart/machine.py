@@ -1,8 +1,8 @@
 """The parsed machine: state nodes in document order, every reference resolved.
 
 Built by a front end (``config`` for XState v4's language) and never changed afterwards, except that a machine fills its
-own caches as it runs: its interned configurations and their plans. Nothing behind the front end knows which language the
-author wrote.
+own caches as it runs: its interned configurations and their plans. Nothing behind the front end knows which language
+the author wrote.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Plans: what taking a set of transitions does, worked out once per configuration.
 
 Selecting transitions needs guards, and so the context; everything after that (which of them conflict, what is left and
-entered in which order, which actions run, which done events are raised, which configuration results) depends only on the
-configuration, the transitions and the history. That part is a ``Plan``. It is computed by the procedures of ``entry_exit``,
-which read as the specification does, and kept; a plain transition is then a dict lookup, its guards and its actions.
+entered in which order, which actions run, which done events are raised, which configuration results) depends only on
+the configuration, the transitions and the history. That part is a ``Plan``. It is computed by the procedures of
+``entry_exit``, which read as the specification does, and kept; a plain transition is then a dict lookup, its guards and
+its actions.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ SNAPSHOT_FORMAT = 1
 """Raised whenever a release writes something that the one before could not read."""
 
 StateValue: TypeAlias = Json
-"""XState's nested form of a configuration: ``"idle"``, ``{"running": "done"}``, ``{"pay": "due", "ship": "packed"}``."""
+"""XState's nested form of a configuration: ``"idle"``, ``{"running": "done"}``, ``{"pay": "due", "ship": "sent"}``."""
 
 Status: TypeAlias = Literal["active", "done", "error", "stopped"]
 
@@ -32,7 +32,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     """The service's name, or for a persistent child the name of its machine."""
     session: int
-    """Counts the children this actor has started, so that a late word from an earlier child of the same id is told apart."""
+    """Numbers the children this actor has started: tells a late word of an earlier child with the same id apart."""
     instance: str | None = None
     """The instance name of a persistent child; ``None`` for an ephemeral one."""
     state: str | None = None

@@ -1,9 +1,9 @@
 """Macrosteps: from one stable configuration, and an event, to the next.
 
-The loop is SCXML's ``mainEventLoop`` without its waiting: an external event is taken, then eventless transitions until none
-is enabled, then one internal event and again the eventless ones, until the queue is empty; what the machine asks of the
-world is collected as effects and performed by others. All functions here are pure: equal arguments give equal results, and
-when one raises, nothing has happened.
+The loop is SCXML's ``mainEventLoop`` without its waiting: an external event is taken, then eventless transitions until
+none is enabled, then one internal event and again the eventless ones, until the queue is empty; what the machine asks
+of the world is collected as effects and performed by others. All functions here are pure: equal arguments give equal
+results, and when one raises, nothing has happened.
 https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation
 """
 
@@ -239,7 +239,7 @@ class Macrostep:
             self.complete(plan.completes)
 
     def complete(self, final: StateNode) -> None:
-        """The machine has reached its end: what is queued is void, everything is left, the output is the final's data."""
+        """The machine has reached its end: what is queued is void, all is left, the output is the final's data."""
         output = None if final.data is None else final.data(self.context, self.event, self)
         self.leave_everything()
         self.status, self.output = "done", output

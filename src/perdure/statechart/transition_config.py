@@ -1,7 +1,8 @@
 """Reading transitions, timers and invocations of a config: everything that has targets.
 
-A target is a sibling's key (or the state's own), ``.child``, ``#id``, ``#id.child``, or a dotted path from the parent. A
-transition is external unless ``internal`` is true or a target starts with the delimiter; ``internal`` wins when given.
+A target is a sibling's key (or the state's own), ``.child``, ``#id``, ``#id.child``, or a dotted path from the parent.
+A transition is external unless ``internal`` is true or a target starts with the delimiter; ``internal`` wins when
+given.
 """
 
 from __future__ import annotations
