@@ -1,0 +1,97 @@
+"""The application: every endpoint over one runtime, as a Starlette app.
+
+``create_app`` decides nothing about the runtime, the store or the settings; whoever calls it does. An application that
+is mounted in another one gets no lifespan events: its host starts and closes the runtime, and passes
+``owns_runtime=False``. What is not registered here does not exist and is answered with 404 ``not-found``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from perdure.clock import Clock
+from perdure.durable.runtime import Runtime
+from perdure.entropy import Entropy
+from perdure.server import health, instances, keys, machines, orgs, realtime, versions
+from perdure.server.auth import Authenticator
+from perdure.server.bounded_cache import BoundedCache
+from perdure.server.edge import Edge
+from perdure.server.live import LiveConnections
+from perdure.server.problems import problem_answer
+from perdure.server.secrets import SecretBox
+from perdure.server.services import Services
+from perdure.server.settings import ServerSettings
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    runtime: Runtime,
+    *,
+    settings: ServerSettings,
+    secret_box: SecretBox,
+    clock: Clock,
+    entropy: Entropy,
+    owns_runtime: bool = True,
+) -> Starlette:
+    """The HTTP and WebSocket API of a runtime.
+
+    With ``owns_runtime`` the app's lifespan starts and closes the runtime. ``secret_box`` must open what sealed the
+    keys of the runtime's store.
+    """
+    services = Services(
+        runtime=runtime,
+        settings=settings,
+        secret_box=secret_box,
+        clock=clock,
+        entropy=entropy,
+        authenticator=Authenticator(runtime, secret_box, clock, settings),
+        live=LiveConnections(),
+        versions=BoundedCache(settings.versions_cached_max),
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if not owns_runtime:
+            yield
+            return
+        await runtime.start()
+        try:
+            yield
+        finally:
+            await runtime.close()
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        """Starlette's own refusals, unknown paths above all, in the words of everything else."""
+        answer = problem_answer(error, entropy, path=request.scope["path"])
+        return Response(answer.body, status_code=answer.status, media_type="application/json")
+
+    app = Starlette(
+        routes=_routes(services),
+        middleware=[Middleware(Edge, clock, entropy, log_requests=settings.log_requests)],
+        exception_handlers={HTTPException: refuse},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(services: Services) -> list[BaseRoute]:
+    """All of them, those first that are asked for most."""
+    return [
+        *instances.routes(services),
+        *realtime.routes(services),
+        *machines.routes(services),
+        *versions.routes(services),
+        *keys.routes(services),
+        *orgs.routes(services),
+        *health.routes(services),
+    ]

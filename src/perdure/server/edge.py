@@ -1,0 +1,97 @@
+"""What holds for every HTTP request, whatever it asks for: one ASGI layer around all endpoints.
+
+Duplicate slashes in the path are one slash, since a client with a slash at the end of its base URL writes two.
+Browsers of every origin may call: what protects an instance is its token, and no cookie is ever looked at. Whatever an
+endpoint raises becomes an answer here, with the same headers as a success, and is logged here.
+"""
+
+from __future__ import annotations
+
+import re
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
+
+from perdure.clock import Clock
+from perdure.entropy import Entropy
+from perdure.server.answer import Answer, Headers
+from perdure.server.problems import problem_answer
+from perdure.server.resource import ClientGone
+from perdure.wire import ACT_HEADER, ORG_HEADER
+
+__all__ = ["CORS_HEADERS", "Edge"]
+
+log: FilteringBoundLogger = structlog.get_logger("perdure.server")
+
+CORS_HEADERS: Headers = ((b"access-control-allow-origin", b"*"),)
+
+_PREFLIGHT = Answer(
+    204,
+    headers=(
+        (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
+        (b"access-control-allow-headers", f"authorization, content-type, {ORG_HEADER}, {ACT_HEADER}".encode()),
+        (b"access-control-max-age", b"86400"),
+    ),
+)
+
+_SLASHES = re.compile(r"/{2,}")
+_RAW_SLASHES = re.compile(rb"/{2,}")
+
+
+class Edge:
+    """The outermost layer of our own."""
+
+    def __init__(self, app: ASGIApp, clock: Clock, entropy: Entropy, *, log_requests: bool) -> None:
+        self._app = app
+        self._clock = clock
+        self._entropy = entropy
+        self._log_requests = log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if "//" in scope["path"]:
+            scope["path"] = _SLASHES.sub("/", scope["path"])
+            if scope.get("raw_path") is not None:
+                scope["raw_path"] = _RAW_SLASHES.sub(b"/", scope["raw_path"])
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif self._log_requests:
+            started_at = self._clock.now()
+            status = await self._serve(scope, receive, send)
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=round(self._clock.now() - started_at, 3),
+            )
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int | None:
+        """Answer, whatever happens. Returns the status, ``None`` when the caller hung up before there was one."""
+        status: int | None = None
+
+        async def send_for_all_origins(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *CORS_HEADERS]
+            await send(message)
+
+        try:
+            if scope["method"] == "OPTIONS":
+                await _PREFLIGHT.write(send_for_all_origins)
+            else:
+                await self._app(scope, receive, send_for_all_origins)
+        except ClientGone:
+            pass
+        except Exception as error:
+            if status is not None:
+                log.error("answer broken off", path=scope["path"], status=status, exc_info=error)
+                raise
+            await problem_answer(error, self._entropy, path=scope["path"]).write(send_for_all_origins)
+        return status

@@ -1,0 +1,170 @@
+"""Endpoints: from an ASGI request to a call of one of our functions, and back.
+
+A ``Resource`` is one path with its methods; an ``Operation`` is one method with the scopes it needs and the function
+that serves it. Authentication and scopes are checked before anything of the request is looked at, so that a caller
+without rights learns nothing, not even which names exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from perdure.durable.records import Address
+from perdure.errors import InvalidParameter
+from perdure.server.answer import Answer
+from perdure.server.auth import Principal
+from perdure.server.problems import BodyTooLarge, MethodNotAllowed, invalid_body
+from perdure.server.services import Services
+from perdure.wire import NAME_PATTERN
+
+__all__ = ["Call", "ClientGone", "Handler", "Operation", "Resource", "checked_name"]
+
+T = TypeVar("T")
+
+_NAME = re.compile(NAME_PATTERN)
+
+
+class ClientGone(Exception):
+    """The caller hung up before its request was complete; there is nobody to answer."""
+
+
+class Call:
+    """One authenticated request, as its handler sees it."""
+
+    __slots__ = ("_principal", "_receive", "scope", "services")
+
+    def __init__(self, services: Services, principal: Principal | None, scope: Scope, receive: Receive) -> None:
+        self.services = services
+        self.scope = scope
+        self._receive = receive
+        self._principal = principal
+
+    @property
+    def principal(self) -> Principal:
+        """The caller. Only an operation that needs no scope has none."""
+        assert self._principal is not None, "an operation without scopes has no principal"
+        return self._principal
+
+    @property
+    def org(self) -> str:
+        return self.principal.org
+
+    @property
+    def machine(self) -> str:
+        """The machine in the path. Raises ``InvalidParameter``."""
+        return checked_name(self.path("machineSlug"), "machineSlug")
+
+    @property
+    def address(self) -> Address:
+        """The instance in the path. Raises ``InvalidParameter``."""
+        return Address(self.org, self.machine, checked_name(self.path("instanceSlug"), "instanceSlug"))
+
+    def path(self, parameter: str) -> str:
+        """A part of the path, by the name it has in the route."""
+        part: str = self.scope["path_params"][parameter]
+        return part
+
+    def query(self, parameter: str) -> str | None:
+        """A parameter of the query; an empty one, or one without a value, is ``""``."""
+        query_string: bytes = self.scope["query_string"]
+        if not query_string:
+            return None
+        values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get(parameter)
+        return values[0] if values else None
+
+    @property
+    def cursor(self) -> str | None:
+        """The page that the caller wants, ``None`` for the first."""
+        return self.query("cursor") or None
+
+    async def body(self, decoder: msgspec.json.Decoder[T], *, default: T | None = None) -> T:
+        """The request's JSON; ``default``, where there is one, when the body is empty.
+
+        Raises ``InvalidParameter`` naming the field at fault, and ``BodyTooLarge``.
+        """
+        data = await self._read(self.services.settings.body_bytes_max)
+        if not data:
+            if default is not None:
+                return default
+            raise InvalidParameter("the body is empty; this endpoint expects JSON", "body")
+        try:
+            return decoder.decode(data)
+        except (ValueError, RecursionError) as error:
+            raise invalid_body(error) from error
+
+    def receive_within(self, bytes_max: int) -> Receive:
+        """This request's ``receive``, which raises ``BodyTooLarge`` at the first sign of more than ``bytes_max``."""
+        for name, value in self.scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value) > bytes_max:
+                raise BodyTooLarge(f"the body has {int(value)} bytes; at most {bytes_max} are accepted")
+        received = 0
+
+        async def receive() -> Message:
+            nonlocal received
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            received += len(message.get("body", b""))
+            if received > bytes_max:
+                raise BodyTooLarge(f"the body has more than the {bytes_max} bytes that are accepted")
+            return message
+
+        return receive
+
+    async def _read(self, bytes_max: int) -> bytes:
+        receive = self.receive_within(bytes_max)
+        parts: list[bytes] = []
+        while True:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def checked_name(name: str, parameter: str) -> str:
+    """A name of a machine, an instance or an index. Raises ``InvalidParameter`` for ``parameter``."""
+    if _NAME.fullmatch(name) is None:
+        raise InvalidParameter(f"{name!r} is not a name: 1 to 128 of the characters a-z A-Z 0-9 _ -", parameter)
+    return name
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path."""
+
+    handler: Handler
+    scopes: tuple[str, ...]
+    """The key needs one of these. With none at all the operation is open to everybody."""
+
+
+class Resource:
+    """One path, as an ASGI application."""
+
+    def __init__(self, services: Services, **operations: Operation) -> None:
+        """``operations`` are named for their HTTP methods: ``GET=Operation(…)``."""
+        self._services = services
+        self._operations = dict(operations)
+        if "GET" in operations:
+            self._operations["HEAD"] = operations["GET"]
+        self._allowed = ", ".join(sorted({*self._operations, "OPTIONS"}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            raise MethodNotAllowed(scope["method"], self._allowed)
+        principal = None
+        if operation.scopes:
+            principal = await self._services.authenticator.by_headers(scope["headers"])
+            principal.require_scope(operation.scopes)
+        answer = await operation.handler(Call(self._services, principal, scope, receive))
+        await answer.write(send)
