@@ -57,7 +57,7 @@ class Runtime:
 
     async def close(self) -> None: ...
 
-    # -- definitions -----------------------------------------------------------------------------------------------
+    # -- definitions -------------------------------------------------------------------------------
 
     async def create_machine(self, org: str, name: str, *, indexes: tuple[str, ...] = ()) -> MachineRecord:
         """Raises ``InvalidState`` for a duplicate, ``InvalidParameter("…", "slug")`` for a bad name."""
@@ -81,7 +81,7 @@ class Runtime:
         """
         ...
 
-    # -- instances -------------------------------------------------------------------------------------------------
+    # -- instances ---------------------------------------------------------------------------------
     # ``auth_context`` is the ``act`` object of the caller's token. ``None`` means the host application itself, which
     # is not asked for permission.
 

@@ -34,7 +34,7 @@ __all__ = ["Store"]
 class Store(Protocol):
     """Where instances, mail, journals and definitions live."""
 
-    # -- life ----------------------------------------------------------------------------------------------------
+    # -- life --------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Make the store usable: connect, create or migrate its schema. Raises ``StoreError`` saying what to do."""
@@ -44,7 +44,7 @@ class Store(Protocol):
         """Finish the writes in flight and release everything. Safe to call twice."""
         ...
 
-    # -- instances (strong) --------------------------------------------------------------------------------------
+    # -- instances (strong) ------------------------------------------------------------------------
 
     async def commit(self, commit: Commit) -> None:
         """Apply a commit, all or nothing, durably.
@@ -63,7 +63,7 @@ class Store(Protocol):
         """Remove the instance with its journal, the mail to it and the delayed mail from it. False if there is none."""
         ...
 
-    # -- mail (strong) -------------------------------------------------------------------------------------------
+    # -- mail (strong) -----------------------------------------------------------------------------
 
     async def due_mail(self, now: float, limit: int) -> list[Mail]:
         """Pending mail with ``due_at`` and ``retry_at`` not after ``now``, oldest due first, equal ones as committed.
@@ -93,7 +93,7 @@ class Store(Protocol):
         """Dead letters of an org, oldest first."""
         ...
 
-    # -- definitions (strong) ------------------------------------------------------------------------------------
+    # -- definitions (strong) ----------------------------------------------------------------------
 
     async def create_machine(self, machine: MachineRecord) -> None:
         """Raises ``InvalidState`` when the org has a machine of that name."""
@@ -127,7 +127,7 @@ class Store(Protocol):
 
     async def delete_upload(self, upload_id: str) -> None: ...
 
-    # -- orgs and keys (strong) ----------------------------------------------------------------------------------
+    # -- orgs and keys (strong) --------------------------------------------------------------------
 
     async def create_org(self, org: OrgRecord) -> None:
         """Raises ``InvalidState`` when the id is taken."""
@@ -143,15 +143,13 @@ class Store(Protocol):
 
     async def delete_key(self, org: str, key_id: str) -> bool: ...
 
-    # -- lists (reading part) ------------------------------------------------------------------------------------
+    # -- lists (reading part) ----------------------------------------------------------------------
     # Ordered oldest first; a cursor is opaque, belongs to its list, and stays valid while rows come and go.
     # A cursor the store did not give out raises ``InvalidParameter("…", "cursor")``.
 
     async def list_machines(self, org: str, *, cursor: str | None, limit: int) -> Page[MachineRecord]: ...
 
-    async def list_versions(
-        self, org: str, machine: str, *, cursor: str | None, limit: int
-    ) -> Page[VersionRecord]: ...
+    async def list_versions(self, org: str, machine: str, *, cursor: str | None, limit: int) -> Page[VersionRecord]: ...
 
     async def list_instances(
         self, org: str, machine: str, *, cursor: str | None, limit: int

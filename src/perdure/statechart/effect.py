@@ -43,7 +43,7 @@ class InstanceTarget(msgspec.Struct, frozen=True, tag="instance"):
 
 
 class ChildTarget(msgspec.Struct, frozen=True, tag="child"):
-    """A running child of this actor."""
+    """A running ephemeral child of this actor; a persistent one is addressed as the instance it is."""
 
     id: str
 

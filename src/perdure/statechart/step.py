@@ -24,6 +24,7 @@ from perdure.statechart.effect import (
     Done,
     Effect,
     Fail,
+    InstanceTarget,
     ParentTarget,
     Send,
     StartChild,
@@ -351,7 +352,8 @@ class Macrostep:
                 sync=invoke.sync,
                 params=invoke.params,
             )
-            self.effects += pending.messages
+            target = target_of(self.children[child_id])
+            self.effects += [msgspec.structs.replace(message, target=target) for message in pending.messages]
         self.pending = {}
 
     def start_child(
@@ -421,7 +423,7 @@ class Macrostep:
         """Children that asked for it get every external event before the parent handles it."""
         for child in self.children.values():
             if child.auto_forward:
-                self.effects.append(Send(event, ChildTarget(child.id), event["type"]))
+                self.effects.append(Send(event, target_of(child), event["type"]))
 
     def send(self, event: JsonObject, target: Target | None, send_id: str, delay: float | None) -> None:
         """Ask for a delivery. A message to a child that is about to start waits for it; one to nobody is reported."""
@@ -432,6 +434,7 @@ class Macrostep:
             if target.id in self.pending:
                 self.pending[target.id].messages.append(Send(event, target, send_id, delay))
                 return
+            target = target_of(self.children[target.id])
         elif target is None or (isinstance(target, ParentTarget) and not self.scope.has_parent):
             self.no_receiver("its parent" if target else "what is neither an id nor a reference", event)
             return
@@ -466,6 +469,11 @@ class PendingChild:
         self.invoke = invoke
         self.event = event
         self.messages: list[Send] = []
+
+
+def target_of(child: Child) -> Target:
+    """Where a message to a child goes: a persistent one is addressed as the instance it is."""
+    return ChildTarget(child.id) if child.instance is None else InstanceTarget(child.source, child.instance)
 
 
 LOOP_EVIDENCE = 20

@@ -1,0 +1,373 @@
+"""A turn: one message handled durably, as a pure function.
+
+``turn`` takes an instance's record and a message and returns the commit that handling it makes, with the effects to perform
+once that commit is durable. It reads no clock, touches no store and starts nothing, so a turn that loses its
+compare-and-swap is simply computed again from the newer record.
+
+The order inside a turn is fixed: children that were lost with a process get their error events, each a macrostep of its
+own; then the writer is authorised, against the state these left; then the message's macrostep; then the limits. Whatever
+raises on the way leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from perdure.durable.authorization import ensure_writable
+from perdure.durable.commit import Commit
+from perdure.durable.definition import Definition, Sender, WriteRequest
+from perdure.durable.records import Address, Creation, InstanceRecord, InstanceStatus, JournalEntry, Mail, Parent
+from perdure.errors import ContextTooLarge, EventFailed, InstanceExists, InvalidState, PerdureError
+from perdure.json_value import Json, JsonObject, decode_json, encode_json, json_copy
+from perdure.statechart import step as engine
+from perdure.statechart.effect import (
+    Cancel,
+    ChildTarget,
+    Done,
+    Effect,
+    Fail,
+    InstanceTarget,
+    ParentTarget,
+    Send,
+    StartChild,
+    StopChild,
+)
+from perdure.statechart.event import INIT, STOP, done_invoke_type, error_platform_type
+from perdure.statechart.snapshot import Snapshot, encode_snapshot
+
+__all__ = ["CONTEXT_BYTES_MAX", "Create", "Deliver", "Message", "SetStatus", "Stop", "Turn", "turn"]
+
+CONTEXT_BYTES_MAX = 400_000
+"""Of the context as compact UTF-8 JSON."""
+
+TS_STEP = 0.001
+"""Milliseconds between the ``ts`` of two commits of an instance that the clock does not tell apart."""
+
+
+class Create(msgspec.Struct, frozen=True, kw_only=True):
+    """Bring the instance into being. ``auth_context`` is ``None`` for a creator who is not asked for permission."""
+
+    version_id: str
+    context: JsonObject | None = None
+    auth_context: JsonObject | None = None
+    sender: Address | None = None
+    parents: tuple[Parent, ...] = ()
+    mail_id: str | None = None
+
+
+class Deliver(msgspec.Struct, frozen=True, kw_only=True):
+    """An event. ``auth_context`` is ``None`` for one that needs no permission: a timer, a child's report, the host."""
+
+    event: JsonObject
+    auth_context: JsonObject | None = None
+    sender: Address | None = None
+    mail_id: str | None = None
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """The parent no longer wants this child."""
+
+    sender: Address
+    mail_id: str
+
+
+class SetStatus(msgspec.Struct, frozen=True):
+    """Pause the instance or let it run."""
+
+    status: InstanceStatus
+
+
+Message: TypeAlias = Create | Deliver | Stop | SetStatus
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn comes to: the commit to make, and what to do once it is durable."""
+
+    commit: Commit
+    effects: tuple[Effect, ...] = ()
+    """To be performed by whoever hosts the instance, in order. Everything that is mail is in the commit instead."""
+    refused: PerdureError | None = None
+    """The message itself was not applied, though the commit stands: the instance ended over a lost child."""
+
+
+def turn(
+    definition: Definition,
+    address: Address,
+    record: InstanceRecord | None,
+    message: Message,
+    *,
+    now: float,
+    fresh_name: Callable[[], str],
+    lost: tuple[str, ...] = (),
+) -> Turn:
+    """Handle one message.
+
+    ``now`` is the clock's milliseconds; ``fresh_name`` names children that were given no name; ``lost`` are the ids of the
+    ephemeral children that the record counts as running and nobody runs any more.
+
+    Raises ``InstanceExists`` for a ``Create`` of what exists, ``InvalidState`` for an event to an instance that is paused,
+    stopped or in error, ``AuthorizerRefused``, ``EventFailed`` when the machine's code raises, ``ContextTooLarge``.
+    """
+    if isinstance(message, Create):
+        if record is not None:
+            raise InstanceExists(f"there is an instance {address} already")
+        return create(definition, address, message, now, fresh_name)
+    assert record is not None, "the runtime answers not-found itself"
+    work = Work(definition, address, record, now, fresh_name)
+    if isinstance(message, SetStatus):
+        work.status = message.status
+        return work.finish()
+    if isinstance(message, Stop):
+        work.stop(message)
+        return work.finish(consumed=message.mail_id)
+    ensure_accepting(address, record)
+    for child_id in lost:
+        work.lose_child(child_id)
+    if work.snapshot.status == "error":
+        refused = InvalidState(f"{address} has ended in status 'error': {work.snapshot.error}")
+        return work.finish(refused=refused)
+    if message.auth_context is not None:
+        ensure_writable(
+            definition,
+            WriteRequest(
+                type="event",
+                machine_instance_name=address.instance,
+                state=work.snapshot.value,
+                context=work.snapshot.context,
+                event=message.event,
+                auth_context=message.auth_context,
+                sender=sender_of(message.sender),
+            ),
+        )
+    work.deliver(message.event, message.sender)
+    return work.finish(consumed=message.mail_id)
+
+
+def create(
+    definition: Definition, address: Address, message: Create, now: float, fresh_name: Callable[[], str]
+) -> Turn:
+    """The first turn: permission is asked with the creator's context alone, then the initial state is entered."""
+    if message.auth_context is not None:
+        ensure_writable(
+            definition,
+            WriteRequest(
+                type="initialization",
+                machine_instance_name=address.instance,
+                state=None,
+                context=message.context or {},
+                event=None,
+                auth_context=message.auth_context,
+                sender=sender_of(message.sender),
+            ),
+        )
+    scope = engine.Scope(fresh_name=fresh_name, has_parent=bool(message.parents))
+    step = engine.initial(definition.machine, message.context, scope=scope)
+    record = InstanceRecord(
+        address=address,
+        sequence=0,
+        version_id=message.version_id,
+        created_at=now,
+        ts=0.0,
+        snapshot=step.snapshot,
+        parents=message.parents,
+    )
+    work = Work(definition, address, record, now, fresh_name)
+    work.absorb(step, {"type": INIT}, message.sender)
+    return work.finish(consumed=message.mail_id, is_new=True)
+
+
+def ensure_accepting(address: Address, record: InstanceRecord) -> None:
+    if record.status == "paused":
+        raise InvalidState(f"{address} is paused; set its status to running before you send it events")
+    if record.snapshot.status in ("stopped", "error"):
+        raise InvalidState(f"{address} has ended in status {record.snapshot.status!r} and takes no more events")
+
+
+def sender_of(address: Address | None) -> Sender | None:
+    return None if address is None else Sender(address.machine, address.instance)
+
+
+class Work:
+    """The growing outcome of one turn."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        address: Address,
+        record: InstanceRecord,
+        now: float,
+        fresh_name: Callable[[], str],
+    ) -> None:
+        self.definition = definition
+        self.address = address
+        self.record = record
+        self.scope = engine.Scope(fresh_name=fresh_name, has_parent=bool(record.parents))
+        self.snapshot: Snapshot = record.snapshot
+        self.status = record.status
+        self.sequence = record.sequence
+        self.ts = round(max(now, record.ts + TS_STEP), 3)
+        self.journal: list[JournalEntry] = []
+        self.mail: list[Mail] = []
+        self.mail_count = 0
+        self.cancelled: list[str] = []
+        self.has_ended = False
+        self.effects: list[Effect] = []
+
+    # -- macrosteps --------------------------------------------------------------------------------
+
+    def deliver(self, event: JsonObject, sender: Address | None) -> None:
+        step = engine.transition(self.definition.machine, self.snapshot, event, scope=self.scope)
+        self.absorb(step, event, sender)
+
+    def lose_child(self, child_id: str) -> None:
+        """A child was running when its process died or its time was up; it is never run again, and the machine is told."""
+        message = f"{child_id!r} was still running when its process stopped or its time was up"
+        self.deliver({"type": error_platform_type(child_id), "data": {"message": message}}, None)
+
+    def stop(self, message: Stop) -> None:
+        step = engine.stop(self.definition.machine, self.snapshot, scope=self.scope)
+        self.has_ended = True
+        self.absorb(step, {"type": STOP}, message.sender)
+
+    def absorb(self, step: engine.Step, event: JsonObject, sender: Address | None) -> None:
+        """Take over a macrostep: its snapshot, a journal entry, and its effects as mail or as things to perform."""
+        self.snapshot = step.snapshot
+        self.sequence += 1
+        self.journal.append(
+            JournalEntry(
+                sequence=self.sequence,
+                created_at=self.ts,
+                event=event,
+                state=step.snapshot.value,
+                version_id=self.record.version_id,
+                sender=sender,
+            )
+        )
+        for effect in step.effects:
+            self.route(effect)
+
+    # -- effects -----------------------------------------------------------------------------------
+
+    def route(self, effect: Effect) -> None:
+        """Turn an effect that concerns other instances, or the future, into mail; keep the others to be performed."""
+        if isinstance(effect, Send):
+            self.route_send(effect)
+        elif isinstance(effect, Cancel):
+            self.mail = [mail for mail in self.mail if not (mail.is_delayed and mail.send_id == effect.id)]
+            self.cancelled.append(effect.id)
+            self.effects.append(effect)
+        elif isinstance(effect, StartChild) and effect.instance is not None:
+            creation = Creation(child_id=effect.id, context=effect.context, version_id=effect.version)
+            self.post("create", Address(self.address.org, effect.source, effect.instance), creation=creation)
+        elif isinstance(effect, StopChild) and effect.instance is not None:
+            self.post("stop", Address(self.address.org, effect.source, effect.instance))
+        elif isinstance(effect, Done):
+            self.tell_parents(done_invoke_type, effect.output)
+        elif isinstance(effect, Fail):
+            self.tell_parents(error_platform_type, effect.error)
+        else:
+            self.effects.append(effect)
+
+    def route_send(self, effect: Send) -> None:
+        target = effect.target
+        if isinstance(target, InstanceTarget):
+            receivers = [Address(self.address.org, target.machine, target.instance)]
+        elif isinstance(target, ParentTarget):
+            receivers = [parent.address for parent in self.record.parents]
+        elif isinstance(target, ChildTarget):
+            self.effects.append(effect)
+            return
+        else:
+            receivers = [self.address]
+        for receiver in receivers:
+            self.post("event", receiver, event=effect.event, send_id=effect.id, delay=effect.delay)
+
+    def tell_parents(self, event_type: Callable[[str], str], data: Json) -> None:
+        """The machine has ended: its delayed events are void, and whoever started it gets to know."""
+        self.has_ended = True
+        for parent in self.record.parents:
+            event = {"type": event_type(parent.child_id), "data": data}
+            self.post("event", parent.address, event=event, is_platform=True)
+
+    def post(
+        self,
+        kind: str,
+        target: Address,
+        *,
+        event: JsonObject | None = None,
+        creation: Creation | None = None,
+        send_id: str | None = None,
+        delay: float | None = None,
+        is_platform: bool = False,
+    ) -> None:
+        """Put mail into the commit. Its id is the same when the turn is replayed from the same record."""
+        try:
+            event = json_copy(event)
+        except (TypeError, ValueError) as error:
+            raise EventFailed(f"an event that {self.address} sends to {target} is not JSON: {error}") from error
+        origin = f"{self.address.org}/{self.address}@{self.record.created_at:.3f}"
+        self.mail.append(
+            Mail(
+                id=f"{origin}#{self.sequence}.{self.mail_count}",
+                kind=kind,  # type: ignore[arg-type]  # the three literals above
+                sender=self.address,
+                target=target,
+                due_at=self.ts + (delay or 0.0),
+                event=event,
+                creation=creation,
+                send_id=send_id,
+                is_delayed=delay is not None,
+                is_platform=is_platform,
+            )
+        )
+        self.mail_count += 1
+
+    # -- the outcome -------------------------------------------------------------------------------
+
+    def finish(self, *, consumed: str | None = None, is_new: bool = False, refused: PerdureError | None = None) -> Turn:
+        """Check the limits and put the commit together."""
+        snapshot, snapshot_json = checked(self.snapshot, self.address)
+        mail = [mail for mail in self.mail if not mail.is_delayed] if self.has_ended else self.mail
+        record = InstanceRecord(
+            address=self.address,
+            sequence=max(self.sequence, self.record.sequence + 1),
+            version_id=self.record.version_id,
+            created_at=self.record.created_at,
+            ts=self.ts,
+            snapshot=snapshot,
+            status=self.status,
+            parents=self.record.parents,
+        )
+        commit = Commit(
+            expected_sequence=None if is_new else self.record.sequence,
+            consumed=() if consumed is None else (consumed,),
+            cancelled=tuple(self.cancelled),
+            cancels_all=self.has_ended,
+            record=record,
+            snapshot_json=snapshot_json,
+            journal=tuple(self.journal),
+            mail=tuple(mail),
+        )
+        return Turn(commit=commit, effects=tuple(self.effects), refused=refused)
+
+
+def checked(snapshot: Snapshot, address: Address) -> tuple[Snapshot, bytes]:
+    """The snapshot as it will be when it is read again, and its encoding; raises when its context is over the limit.
+
+    Going on with the decoded context means that it makes no difference whether an instance is loaded or still in memory,
+    and that nothing user code still holds can change what was committed.
+    """
+    try:
+        context_json = encode_json(snapshot.context)
+        if len(context_json) > CONTEXT_BYTES_MAX:
+            raise ContextTooLarge(
+                f"the context of {address} would be {len(context_json):,} bytes of JSON; "
+                f"the limit is {CONTEXT_BYTES_MAX:,} bytes"
+            )
+        snapshot = msgspec.structs.replace(snapshot, context=decode_json(context_json))
+        return snapshot, encode_snapshot(snapshot)
+    except (TypeError, ValueError) as error:
+        raise EventFailed(f"the context of {address} cannot be kept, it is not JSON: {error}") from error
