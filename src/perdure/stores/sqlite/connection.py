@@ -18,6 +18,7 @@ __all__ = ["check_path", "connect_reader", "connect_writer", "create_file", "is_
 _STATEMENTS_CACHED = 128
 _WRITER_CACHE_KIB = 64 * 1024
 _READER_CACHE_KIB = 16 * 1024
+_LOG_PAGES_PER_CHECKPOINT = 4000
 _LOG_BYTES_KEPT = 64 * 1024 * 1024
 
 _FATAL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -64,6 +65,7 @@ def connect_writer(path: Path, *, busy_timeout_ms: int, size_bytes_max: int | No
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_PER_CHECKPOINT}")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
         if size_bytes_max is not None:
             (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()

@@ -43,6 +43,7 @@ class Job:
 
     work: Work[Any]
     answer: asyncio.Future[Any]
+    then: Callable[[Outcome], None] | None
 
 
 class Inbox:
@@ -55,8 +56,11 @@ class Inbox:
         self._is_closed = False
         self._failure: str | None = None
 
-    async def do(self, work: Work[T]) -> T:
-        """Have the work done by a thread. Raises what it raises, or ``StoreError`` when no thread serves the inbox."""
+    async def do(self, work: Work[T], then: Callable[[Outcome], None] | None = None) -> T:
+        """Have the work done by a thread. Raises what it raises, or ``StoreError`` when no thread serves the inbox.
+
+        ``then`` is told the outcome before the caller, and also when the caller has been cancelled meanwhile.
+        """
         if self._failure is not None:
             raise StoreError(self._failure)
         if self._is_closed:
@@ -64,7 +68,7 @@ class Inbox:
         answer: asyncio.Future[T] = self._loop.create_future()
         if not self._gathered:
             self._loop.call_soon(self._hand_over)
-        self._gathered.append(Job(work, answer))
+        self._gathered.append(Job(work, answer, then))
         return await answer
 
     def close(self, threads: int) -> None:
@@ -134,6 +138,8 @@ class Inbox:
 
 def _resolve(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     for job, outcome in zip(jobs, outcomes, strict=True):
+        if job.then is not None:
+            job.then(outcome)
         if job.answer.done():
             # Its coroutine was cancelled; what it asked for may have happened all the same.
             continue

@@ -34,8 +34,9 @@ from perdure.stores.cursor import decode_cursor, page_of
 from perdure.stores.sqlite import rows, writes
 from perdure.stores.sqlite.connection import check_path, connect_reader, connect_writer, create_file, store_error
 from perdure.stores.sqlite.file_lock import FileLock
-from perdure.stores.sqlite.inbox import Inbox, Work
+from perdure.stores.sqlite.inbox import Failed, Inbox, Outcome, Work
 from perdure.stores.sqlite.queries import QUERIES
+from perdure.stores.sqlite.recent import RecentInstances
 from perdure.stores.sqlite.rows import Row, address_row
 from perdure.stores.sqlite.schema import Schema, bring_up_to_date
 from perdure.stores.sqlite.threads import ConnectionThread, read_group, write_group
@@ -43,6 +44,9 @@ from perdure.stores.sqlite.threads import ConnectionThread, read_group, write_gr
 __all__ = ["SqliteStore"]
 
 T = TypeVar("T")
+
+RECENT_BYTES_MAX = 32 * 1024 * 1024
+"""Memory for the instances committed last."""
 
 
 class SqliteStore:
@@ -66,6 +70,7 @@ class SqliteStore:
         self._busy_timeout_ms = busy_timeout_ms
         self._size_bytes_max = size_bytes_max
         self._lock = FileLock(self._path)
+        self._recent = RecentInstances(RECENT_BYTES_MAX)
         self._threads: list[ConnectionThread] = []
         self._write_inbox: Inbox | None = None
         self._read_inbox: Inbox | None = None
@@ -117,19 +122,28 @@ class SqliteStore:
         for thread in threads:
             await asyncio.to_thread(thread.join)
         self._write_inbox = self._read_inbox = None
+        self._recent = RecentInstances(RECENT_BYTES_MAX)
         self._lock.release()
 
     # -- instances -----------------------------------------------------------------------------------------------
 
     async def commit(self, commit: Commit) -> None:
-        await self._write(writes.PreparedCommit.of(commit).apply)
+        prepared = writes.PreparedCommit.of(commit)
+
+        def settle(outcome: Outcome) -> None:
+            if isinstance(outcome, Failed):
+                self._recent.drop(prepared.address)
+            else:
+                self._recent.keep(prepared.address, prepared.instance)
+
+        await self._write(prepared.apply, settle)
 
     async def load(self, address: Address) -> InstanceRecord | None:
-        row = await self._row("load_instance", address_row(address))
+        row = self._recent.get(address) or await self._row("load_instance", address_row(address))
         return None if row is None else rows.instance_of(address, row)
 
     async def delete_instance(self, address: Address) -> bool:
-        return await self._write(partial(writes.delete_instance, address=address))
+        return await self._write(partial(writes.delete_instance, address=address), lambda _: self._recent.drop(address))
 
     # -- mail ----------------------------------------------------------------------------------------------------
 
@@ -229,8 +243,8 @@ class SqliteStore:
 
     # -- to the threads ------------------------------------------------------------------------------------------
 
-    async def _write(self, work: Work[T]) -> T:
-        return await self._opened(self._write_inbox).do(work)
+    async def _write(self, work: Work[T], then: Callable[[Outcome], None] | None = None) -> T:
+        return await self._opened(self._write_inbox).do(work, then)
 
     async def _read(self, work: Work[T]) -> T:
         return await self._opened(self._read_inbox).do(work)
