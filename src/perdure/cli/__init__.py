@@ -1,0 +1,54 @@
+"""The ``perdure`` command: one file per command, or per group of them.
+
+An error that perdure raises on purpose is printed as what was wrong and what to do, and the exit code is 1; wrong usage
+is 2. Commands import what they need when they run, so that ``perdure --help`` needs neither the server nor the client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from perdure.cli import instances, keys, machines
+from perdure.cli.dev import dev
+from perdure.cli.output import print_error
+from perdure.cli.serve import serve
+from perdure.cli.token import token
+from perdure.errors import PerdureError
+
+__all__ = ["app", "main"]
+
+
+class ErrorsInOneLine(TyperGroup):
+    """The root of all commands, where their errors end."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PerdureError as error:
+            print_error(error)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    name="perdure",
+    cls=ErrorsInOneLine,
+    help="Durable statecharts: machines in Python whose instances survive everything.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(dev)
+app.command()(serve)
+app.add_typer(machines.app, name="machines")
+app.add_typer(instances.app, name="instances")
+app.add_typer(keys.app, name="keys")
+app.command()(token)
+
+
+def main() -> None:
+    """The entry point of the ``perdure`` script."""
+    app()

@@ -1,0 +1,172 @@
+"""``perdure instances``: creating instances, sending them events, and looking at them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Annotated
+
+import typer
+
+from perdure.cli.arguments import parse_event, parse_object
+from perdure.cli.connection import Session, connected
+from perdure.cli.output import builtins, json_text, shown_state, shown_time
+from perdure.entropy import SystemEntropy
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Instances: the running actors of a machine.")
+
+MachineArgument = Annotated[str, typer.Argument(metavar="MACHINE", help="The machine's name.")]
+InstanceArgument = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's name within its machine.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")]
+
+
+@app.command("create")
+@connected
+def create_instance(
+    session: Session,
+    machine: MachineArgument,
+    instance: Annotated[str | None, typer.Argument(metavar="INSTANCE", help="Its name. Default: a fresh UUID.")] = None,
+    context: Annotated[
+        str | None, typer.Option("--context", metavar="JSON", help="Merged over the machine's initial context.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="ID", help="A machine version other than the current one.")
+    ] = None,
+) -> None:
+    """Create an instance and show the state it settles in."""
+    name = instance if instance is not None else str(SystemEntropy().uuid())
+    given = parse_object(context, "--context") if context is not None else None
+    with session.client() as client:
+        state = client.create_instance(machine, name, given, version=version)
+    session.out.state(machine, name, state)
+
+
+@app.command("send")
+@connected
+def send(
+    session: Session,
+    machine: MachineArgument,
+    instance: InstanceArgument,
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's type, or the whole event as JSON.")],
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="JSON", help="The event's other fields, as a JSON object.")
+    ] = None,
+) -> None:
+    """Send an event and show the state the instance settles in."""
+    whole_event = parse_event(event, data)
+    with session.client() as client:
+        state = client.send(machine, instance, whole_event)
+    session.out.state(machine, instance, state)
+
+
+@app.command("get")
+@connected
+def get_instance(session: Session, machine: MachineArgument, instance: InstanceArgument) -> None:
+    """Show an instance's state."""
+    with session.client() as client:
+        state = client.get_instance(machine, instance)
+    session.out.state(machine, instance, state)
+
+
+@app.command("inspect")
+@connected
+def inspect_instance(session: Session, machine: MachineArgument, instance: InstanceArgument) -> None:
+    """Show all of an instance, private context included. Asks no authoriser; needs the scope instances.admin."""
+    with session.client() as client:
+        whole = client.inspect_instance(machine, instance)
+    session.out.answer(
+        builtins(whole),
+        f"{machine}/{instance}",
+        shown_state(whole.state, done=whole.done),
+        f"status   {whole.status}",
+        f"version  {whole.machine_version.id}",
+        f"created  {shown_time(whole.created_at)}",
+        f"tags     {', '.join(whole.tags) or 'none'}",
+        f"context  {json_text(whole.context)}",
+    )
+
+
+@app.command("watch")
+@connected
+def watch(session: Session, machine: MachineArgument, instance: InstanceArgument) -> None:
+    """Show an instance's state and each one that follows, until it is done. End it with Ctrl-C."""
+
+    async def follow() -> None:
+        async with session.async_client() as client, aclosing(client.watch(machine, instance)) as states:
+            async for state in states:
+                session.out.state(machine, instance, state)
+                if state.done:
+                    return
+
+    try:
+        asyncio.run(follow())
+    except KeyboardInterrupt:
+        return
+
+
+@app.command("list")
+@connected
+def list_instances(session: Session, machine: MachineArgument, limit: LimitOption = 100) -> None:
+    """List the instances of a machine, oldest first."""
+    with session.client() as client:
+        instances = client.list_instances(machine, limit)
+    session.out.table(
+        instances,
+        ["instance", "status", "version", "created"],
+        (
+            [instance.slug, instance.status, instance.machine_version.id, shown_time(instance.created_at)]
+            for instance in instances
+        ),
+    )
+
+
+@app.command("history")
+@connected
+def history(session: Session, machine: MachineArgument, instance: InstanceArgument, limit: LimitOption = None) -> None:
+    """Show every transition of an instance, oldest first. Needs the scope instances.admin."""
+    with session.client() as client:
+        transitions = client.list_transitions(machine, instance, limit)
+    session.out.table(
+        transitions,
+        ["time", "event", "state"],
+        (
+            [shown_time(transition.created_at), json_text(transition.event), shown_state(transition.state)]
+            for transition in transitions
+        ),
+    )
+
+
+@app.command("pause")
+@connected
+def pause(session: Session, machine: MachineArgument, instance: InstanceArgument) -> None:
+    """Refuse every event, timers included, until `resume`. Needs the scope instances.admin."""
+    with session.client() as client:
+        client.set_status(machine, instance, "paused")
+    session.out.answer({"slug": instance, "status": "paused"}, f"paused {machine}/{instance}")
+
+
+@app.command("resume")
+@connected
+def resume(session: Session, machine: MachineArgument, instance: InstanceArgument) -> None:
+    """Let a paused instance run again. Needs the scope instances.admin."""
+    with session.client() as client:
+        client.set_status(machine, instance, "running")
+    session.out.answer({"slug": instance, "status": "running"}, f"resumed {machine}/{instance}")
+
+
+@app.command("delete")
+@connected
+def delete_instance(
+    session: Session,
+    machine: MachineArgument,
+    instance: InstanceArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete an instance with its history and its timers, for ever. Needs the scope instances.admin."""
+    if not yes:
+        typer.confirm(f"Delete {machine}/{instance} with its history for ever?", abort=True, err=True)
+    with session.client() as client:
+        client.delete_instance(machine, instance)
+    session.out.answer({"slug": instance, "deleted": True}, f"deleted {machine}/{instance}")

@@ -1,0 +1,125 @@
+"""``perdure machines``: the named definitions on a server, and their versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perdure.cli.connection import Session, connected
+from perdure.cli.output import builtins, shown_time
+from perdure.errors import MachineCodeError, NotFound
+from perdure.machine_files import read_machine_file
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Machines and their versions.")
+
+MachineArgument = Annotated[str, typer.Argument(metavar="MACHINE", help="The machine's name.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")]
+
+
+@app.command("list")
+@connected
+def list_machines(session: Session, limit: LimitOption = None) -> None:
+    """List the machines."""
+    with session.client() as client:
+        machines = client.list_machines(limit)
+    session.out.table(
+        machines,
+        ["machine", "current version", "created"],
+        (
+            [
+                machine.slug,
+                machine.current_version.id if machine.current_version else "",
+                shown_time(machine.created_at),
+            ]
+            for machine in machines
+        ),
+    )
+
+
+@app.command("get")
+@connected
+def get_machine(session: Session, machine: MachineArgument) -> None:
+    """Show a machine and its versions."""
+    with session.client() as client:
+        detail = client.get_machine(machine)
+        versions = client.list_versions(machine)
+    current = detail.current_version.id if detail.current_version else None
+    session.out.answer(
+        {"slug": machine, **builtins(detail), "versions": [builtins(version) for version in versions]},
+        f"{machine}  created {shown_time(detail.created_at)}"
+        + (f"  indexes: {', '.join(detail.indexes)}" if detail.indexes else ""),
+    )
+    if not session.out.as_json:
+        session.out.table(
+            versions,
+            ["version", "created", "from", ""],
+            (
+                [version.id, shown_time(version.created_at), version.client_info, "current" * (version.id == current)]
+                for version in versions
+            ),
+        )
+
+
+@app.command("create")
+@connected
+def create_machine(
+    session: Session,
+    machine: MachineArgument,
+    index: Annotated[list[str] | None, typer.Option("--index", help="The name of an index; may be repeated.")] = None,
+) -> None:
+    """Create a machine without any code yet. `deploy` does this by itself."""
+    with session.client() as client:
+        client.create_machine(machine, index or [])
+    session.out.answer({"slug": machine}, f"created {machine}")
+
+
+@app.command("deploy")
+@connected
+def deploy(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A machine file.")],
+    name: Annotated[str | None, typer.Option("--name", help="The machine's name, instead of the file's.")] = None,
+    current: Annotated[
+        bool, typer.Option("--current/--no-current", help="Whether new instances use this version from now on.")
+    ] = True,
+    info: Annotated[str, typer.Option("--info", help="A remark to find the version by, such as a commit.")] = "",
+) -> None:
+    """Upload a machine file as a new version, and create the machine if it is not there."""
+    found = read_machine_file(file)
+    if found is None:
+        raise MachineCodeError("the file has no `machine` at its top level", file=str(file))
+    machine = name or found.machine
+    with session.client() as client:
+
+        def upload() -> str:
+            remark = info or file.name
+            return client.deploy(machine, found.source, file_name=file.name, client_info=remark, make_current=current)
+
+        try:
+            version = upload()
+        except NotFound:
+            client.create_machine(machine)
+            version = upload()
+    session.out.answer(
+        {"slug": machine, "machineVersionId": version, "current": current},
+        f"deployed {machine} as {version}" + ("" if current else ", not current yet"),
+    )
+
+
+@app.command("delete")
+@connected
+def delete_machine(
+    session: Session,
+    machine: MachineArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a machine with all its versions, for ever. Its instances have to be gone before."""
+    if not yes:
+        typer.confirm(f"Delete the machine {machine} and all its versions for ever?", abort=True, err=True)
+    with session.client() as client:
+        client.delete_machine(machine)
+    session.out.answer({"slug": machine, "deleted": True}, f"deleted {machine}")

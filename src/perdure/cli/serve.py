@@ -1,0 +1,72 @@
+"""``perdure serve``: a server for more than the developer's own machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["serve"]
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def serve(
+    store: Annotated[
+        str, typer.Option("--store", envvar="PERDURE_STORE", metavar="URL", help="Such as sqlite:///data/perdure.db.")
+    ],
+    host: Annotated[str, typer.Option("--host", envvar="PERDURE_HOST", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", envvar="PERDURE_PORT", min=0, max=65535, help="0: a free one.")] = 7373,
+    public_url: Annotated[
+        str | None,
+        typer.Option("--public-url", envvar="PERDURE_PUBLIC_URL", help="Where callers reach it, behind a proxy."),
+    ] = None,
+    allow_code_upload: Annotated[
+        bool,
+        typer.Option(
+            "--allow-code-upload",
+            envvar="PERDURE_ALLOW_CODE_UPLOAD",
+            help="Let keys with the scope machine-versions.write bring code into this process.",
+        ),
+    ] = False,
+    machines: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--machines", metavar="PATH", help="Machine files, or directories of them, to deploy at the start."
+        ),
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option("--log-level", help="What is worth a line.")] = "info",
+) -> None:
+    """Serve the machines and instances of a store until SIGINT or SIGTERM.
+
+    The secrets of keys lie in the store sealed with the master key, which comes from PERDURE_MASTER_KEY or from the
+    file beside the database. The first key: `perdure keys create admin --store URL`.
+    """
+    from perdure.bootstrap import deploy_machine_file, open_service, require_master_key
+    from perdure.cli.output import say
+    from perdure.cli.serving import configure_log, listen, run_server, serve_until_signal, url_of
+    from perdure.clock import SystemClock
+    from perdure.entropy import SystemEntropy
+    from perdure.machine_files import find_machine_files
+    from perdure.server.settings import ServerSettings
+
+    configure_log(level=log_level)
+    master_key = require_master_key(store)
+    files = find_machine_files(machines or [])
+    settings = ServerSettings(public_url=public_url, allow_code_upload=allow_code_upload)
+    listener = listen(host, port)
+
+    async def main() -> None:
+        service = open_service(
+            store, master_key=master_key, settings=settings, clock=SystemClock(), entropy=SystemEntropy()
+        )
+        async with service as running:
+            for file in files:
+                version, is_new = await deploy_machine_file(running.runtime, running.org, file)
+                say(f"{file.machine}: {'deployed' if is_new else 'unchanged'}, version {version.id}")
+            say(f"perdure serves {store} on {url_of(listener)}")
+            await serve_until_signal(running.app, listener)
+
+    with listener:
+        run_server(main)

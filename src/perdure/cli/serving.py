@@ -1,0 +1,124 @@
+"""Running a server in the foreground: the socket, the signals, the log.
+
+The socket listens from before the runtime starts until everything is answered, so that clients of a restarting server
+wait instead of failing. SIGINT and SIGTERM end it the same way: no new connections, requests in flight get their
+answers for a few seconds, WebSockets are closed, then the runtime and the store; a second SIGINT does not wait for
+requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from perdure.errors import InvalidParameter
+
+__all__ = ["configure_log", "is_loopback", "listen", "run_server", "serve_until_signal", "url_of"]
+
+_DRAIN_SECONDS = 10
+_BACKLOG = 2048
+_MESSAGE_BYTES_MAX = 1_000_000
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ``InvalidParameter`` that says what is in the way."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InvalidParameter(f"cannot listen on {host!r}: {error.strerror or error}", "host") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise InvalidParameter(
+            f"cannot listen on {host} port {port}: {error.strerror}. Choose another one with --port", "port"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a listening socket is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:  # listening everywhere includes this machine
+        address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Whether only this machine reaches the socket."""
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+
+
+def run_server(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine to its end on the fastest event loop there is."""
+    loop_factory = uvicorn.Config("", loop="auto").get_loop_factory()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+
+async def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
+    """Answer requests until SIGINT or SIGTERM. Returns once the last one is answered, without being killed by it."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            access_log=False,
+            lifespan="off",
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            ws_max_size=_MESSAGE_BYTES_MAX,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    # When uvicorn has ended it raises the signal that ended it once more, for the handlers of before: without one of
+    # our own, that would be the end of the process before the store is closed.
+    ended = [signal.SIGINT, signal.SIGTERM]
+    for number in ended:
+        loop.add_signal_handler(number, server.handle_exit, number, None)
+    try:
+        await server.serve(sockets=[listener])
+        await asyncio.sleep(0)
+    finally:
+        for number in ended:
+            loop.remove_signal_handler(number)
+
+
+def configure_log(*, level: str = "info") -> None:
+    """Log to standard error: lines for a person in a terminal, JSON otherwise."""
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+    renderer: Any
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer()
+        exceptions: list[Any] = []
+    else:
+        renderer = structlog.processors.JSONRenderer()
+        exceptions = [structlog.processors.format_exc_info]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *exceptions,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(
+        level=max(numeric, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
