@@ -1,9 +1,9 @@
 """A commit: everything one turn changes, applied all or nothing.
 
-The order of the world around it is fixed: the turn computes a commit without touching anything; the store makes it durable
-in one atomic write guarded by a compare-and-swap; only then are the turn's effects performed and its answer given. A
-commit touches one instance. A message to another instance leaves in ``mail`` and is applied, by its id in ``consumed``, in
-the receiver's own commit; nothing relies on a transaction across instances.
+The order of the world around it is fixed: the turn computes a commit without touching anything; the store makes it
+durable in one atomic write guarded by a compare-and-swap; only then are the turn's effects performed and its answer
+given. A commit touches one instance. A message to another instance leaves in ``mail`` and is applied, by its id in
+``consumed``, in the receiver's own commit; nothing relies on a transaction across instances.
 """
 
 from __future__ import annotations

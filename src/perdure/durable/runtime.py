@@ -1,67 +1,123 @@
 """The runtime: every instance of every machine, behind one object.
 
-INTERFACE DRAFT: bodies follow; signatures are settled.
+It hands messages to residents, keeps the newest records at hand, and knows versions. It decides nothing about an
+instance: what a message does is the turn's business, and whether it has happened is the store's.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import hashlib
+import re
+import uuid
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from perdure.durable.records import (
-    Address,
-    InstanceRecord,
-    InstanceStatus,
-    MachineRecord,
-    VersionRecord,
-)
-from perdure.json_value import Json, JsonObject
-from perdure.statechart.snapshot import StateValue
+from perdure.clock import Clock
+from perdure.durable.definition import Definition, ReadRequest
+from perdure.durable.delivery import Delivery
+from perdure.durable.host import Host
+from perdure.durable.records import Address, InstanceRecord, InstanceStatus, MachineRecord, VersionRecord
+from perdure.durable.resident import Envelope, Resident
 from perdure.durable.store import Store
+from perdure.durable.turn import Create, Deliver, SetStatus
+from perdure.durable.watchers import InstanceState, Subscription, Watchers, state_of
+from perdure.entropy import Entropy, prefixed_id
+from perdure.errors import InstanceExists, InvalidParameter, InvalidState, NotFound
+from perdure.json_value import JsonObject, json_copy
+from perdure.statechart.event import to_event
 
-__all__ = ["InstanceState", "Runtime"]
+__all__ = ["InstanceState", "Runtime", "RuntimeSettings", "Subscription"]
 
-
-class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as its readers see it."""
-
-    address: Address
-    ts: float
-    """Milliseconds; grows strictly with every commit of the instance."""
-    state: StateValue
-    context: Json
-    """The whole context; only ``context["public"]`` may leave the server."""
-    tags: tuple[str, ...]
-    done: bool
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+EMBEDDED_VERSIONS = uuid.UUID("5d1c0d9e-6b0a-4b57-9f0e-6a1f4ae0c0de")
+"""Namespace of the ids of versions whose code is part of the host application: the same code label, the same id."""
 
 
-class Subscription:
-    """A live view of one instance: an async iterator over its states, the current one first.
+class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the runtime behaves over time. All times are milliseconds."""
 
-    A reader slower than the instance sees the newest state and may miss ones between; ``ts`` never goes back. The
-    iteration ends when the instance is deleted or the runtime closes. ``close()`` ends it from the outside.
-    """
-
-    def __aiter__(self) -> AsyncIterator[InstanceState]: ...
-
-    async def close(self) -> None: ...
+    processing_timeout: float = 90_000
+    """How long after its last external event an instance may take to settle."""
+    mail_attempts: int = 5
+    mail_backoff: tuple[float, ...] = (1_000, 5_000, 15_000, 30_000)
+    """The pauses after the first, second, … failed attempt; the last one is repeated."""
+    cached_instances: int = 10_000
+    """Records kept in memory after their instances have settled."""
+    service_threads: int = 32
+    """Threads for services that are plain functions."""
+    closing_grace: float = 2_000
+    """How long ``close`` lets running services finish."""
 
 
 class Runtime:
-    """Durable instances over a store."""
+    """Durable instances over a store.
 
-    store: Store
+    It is bound to the event loop it is started in; its methods are called from that loop.
+    """
 
-    async def start(self) -> None: ...
+    def __init__(
+        self, store: Store, host: Host, *, clock: Clock, entropy: Entropy, settings: RuntimeSettings | None = None
+    ) -> None:
+        self.store = store
+        self.host = host
+        self.clock = clock
+        self.entropy = entropy
+        self.settings = settings or RuntimeSettings()
+        self.watchers = Watchers()
+        self.threads = ThreadPoolExecutor(self.settings.service_threads, thread_name_prefix="perdure-service")
+        self.delivery: Delivery
+        self._residents: dict[Address, Resident] = {}
+        self._records: OrderedDict[Address, InstanceRecord] = OrderedDict()
+        self._versions: dict[str, VersionRecord] = {}
+        self._is_open = False
 
-    async def close(self) -> None: ...
+    async def start(self) -> None:
+        """Open the store and begin to deliver what is due; timers that came due meanwhile fire at once."""
+        await self.store.open()
+        self.delivery = Delivery(self)
+        self.delivery.start()
+        self._is_open = True
+
+    async def close(self) -> None:
+        """Take no more messages, let running services finish for a moment, stop the rest, and close the store.
+
+        A service stopped here counts as lost: its instance gets an error event when it is next used.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
+        await self.delivery.close()
+        loops = [resident.loop for resident in self._residents.values()]
+        if loops:
+            grace = asyncio.ensure_future(self.clock.sleep(self.settings.closing_grace))
+            await asyncio.wait((asyncio.gather(*loops, return_exceptions=True), grace), return_when="FIRST_COMPLETED")
+            grace.cancel()
+        for resident in list(self._residents.values()):
+            await resident.close()
+        self.watchers.end_all()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        await self.store.close()
+
+    async def __aenter__(self) -> Runtime:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
 
     # -- definitions -------------------------------------------------------------------------------
 
     async def create_machine(self, org: str, name: str, *, indexes: tuple[str, ...] = ()) -> MachineRecord:
         """Raises ``InvalidState`` for a duplicate, ``InvalidParameter("…", "slug")`` for a bad name."""
-        ...
+        ensure_name(name, "slug")
+        for index in indexes:
+            ensure_name(index, "indexes")
+        machine = MachineRecord(org=org, name=name, created_at=self.clock.now(), indexes=indexes)
+        await self.store.create_machine(machine)
+        return machine
 
     async def deploy(
         self,
@@ -76,10 +132,45 @@ class Runtime:
     ) -> VersionRecord:
         """Check a machine version's source by loading it, then keep it.
 
-        Raises ``MachineCodeError`` (does not import, lacks an export: file, line, reason), ``MachineConfigError`` (every
-        defect of the config), ``NotFound`` (no such machine). The running version stays in each of these cases.
+        Raises ``MachineCodeError`` (does not import, lacks an export: file, line, reason), ``MachineConfigError``
+        (every defect of the config), ``NotFound`` (no such machine). The running version stays in each of these
+        cases.
         """
-        ...
+        self.host.check(source, file_name)
+        version = VersionRecord(
+            id=version_id or prefixed_id("ver", self.entropy.uuid()),
+            org=org,
+            machine=machine,
+            created_at=self.clock.now(),
+            client_info=client_info,
+            content_hash=hashlib.sha256(source.encode()).hexdigest(),
+            source=source,
+            file_name=file_name,
+        )
+        await self.store.add_version(version, make_current=make_current)
+        return version
+
+    async def register(self, org: str, name: str, definition: Definition, *, label: str = "1") -> VersionRecord:
+        """Make a machine of the host application's own code current, creating it where it is missing.
+
+        Its code is not stored: an instance runs whatever code is registered under its machine's name and ``label``.
+        Change the label when a change of the code must not reach the instances that exist.
+        """
+        if await self.store.machine(org, name) is None:
+            await self.create_machine(org, name)
+        version = VersionRecord(
+            id=prefixed_id("ver", uuid.uuid5(EMBEDDED_VERSIONS, f"{org}/{name}/{label}")),
+            org=org,
+            machine=name,
+            created_at=self.clock.now(),
+            client_info=label,
+            content_hash=hashlib.sha256(label.encode()).hexdigest(),
+            source=None,
+            file_name=f"<{name}>",
+        )
+        self.host.provide(version.id, definition)
+        await self.store.add_version(version, make_current=True)
+        return version
 
     # -- instances ---------------------------------------------------------------------------------
     # ``auth_context`` is the ``act`` object of the caller's token. ``None`` means the host application itself, which
@@ -95,38 +186,164 @@ class Runtime:
     ) -> InstanceState:
         """Create an instance and answer once it has settled.
 
-        Raises ``NotFound`` (machine, or it has no current version), ``InvalidParameter`` (a bad name: parameter
-        ``"slug"``; a version that is not this machine's: ``"machineVersionId"``; a context that is no object:
-        ``"context"``), ``InstanceExists``, ``AuthorizerRefused``, ``EventFailed``, ``ContextTooLarge``.
+        ``context`` is merged over the machine's initial context, key by key. Raises ``NotFound`` (machine, or it has no
+        current version), ``InvalidParameter`` (a bad name: parameter ``"slug"``; a version that is not this machine's:
+        ``"machineVersionId"``; a context that is no object: ``"context"``), ``InstanceExists``, ``AuthorizerRefused``,
+        ``EventFailed``, ``ContextTooLarge``.
         """
-        ...
+        ensure_name(address.instance, "slug")
+        if context is not None and not isinstance(context, dict):
+            raise InvalidParameter(f"a context is an object, not {type(context).__name__}", "context")
+        version = await self.version_for(address.org, address.machine, version_id)
+        if await self.record(address) is not None:
+            raise InstanceExists(f"there is an instance {address} already")
+        context = None if context is None else as_json(context, "context")
+        message = Create(version_id=version, context=context, auth_context=auth_context)
+        return await self._ask(address, Envelope(message, settles=True))
 
     async def send(
         self, address: Address, event: JsonObject | str, *, auth_context: JsonObject | None = None
     ) -> InstanceState:
         """Send an event and answer once the instance has settled, or at the processing timeout with what it reached.
 
-        Raises ``NotFound``, ``InvalidState`` (paused or stopped), ``InvalidParameter`` (an event without a ``type``:
+        Raises ``NotFound``, ``InvalidState`` (paused or ended), ``InvalidParameter`` (an event without a ``type``:
         ``"event"``), ``AuthorizerRefused``, ``EventFailed``, ``ContextTooLarge``.
         """
-        ...
+        message = Deliver(event=as_json(to_event(event), "event"), auth_context=auth_context)
+        return await self._ask(address, Envelope(message, settles=True))
 
     async def read(self, address: Address, *, auth_context: JsonObject | None = None) -> InstanceState:
         """The latest committed state. Raises ``NotFound``, ``AuthorizerRefused``."""
-        ...
+        record = await self.inspect(address)
+        await self._ensure_readable(record, auth_context)
+        return state_of(record)
 
     async def inspect(self, address: Address) -> InstanceRecord:
         """The whole record, asking no authoriser. Raises ``NotFound``."""
-        ...
+        record = await self.record(address)
+        if record is None:
+            raise await self.absent(address)
+        return record
 
     async def set_status(self, address: Address, status: InstanceStatus) -> None:
         """Pause an instance (every event is refused with ``InvalidState``) or let it run. Raises ``NotFound``."""
-        ...
+        await self._ask(address, Envelope(SetStatus(status)))
 
     async def delete_instance(self, address: Address) -> None:
         """Stop it and remove everything of it. Raises ``NotFound``."""
-        ...
+        envelope = Envelope(None)
+        self.submit(address, envelope)
+        await envelope.answer
 
     async def subscribe(self, address: Address, *, auth_context: JsonObject | None = None) -> Subscription:
         """Watch an instance. Raises ``NotFound``, ``AuthorizerRefused``."""
-        ...
+        subscription = self.watchers.add(address)  # before reading, so that no commit falls between
+        try:
+            record = await self.inspect(address)
+            await self._ensure_readable(record, auth_context)
+        except BaseException:
+            await subscription.close()
+            raise
+        subscription.offer(state_of(record))
+        return subscription
+
+    async def _ask(self, address: Address, envelope: Envelope) -> InstanceState:
+        self.submit(address, envelope)
+        record = await envelope.answer
+        if record is None:
+            raise await self.absent(address)
+        return state_of(record)
+
+    async def _ensure_readable(self, record: InstanceRecord, auth_context: JsonObject | None) -> None:
+        if auth_context is None:
+            return
+        request = ReadRequest(
+            machine_instance_name=record.address.instance,
+            state=record.snapshot.value,
+            context=record.snapshot.context,
+            auth_context=auth_context,
+        )
+        await self.host.allow_read(await self.version(record.version_id), request)
+
+    # -- what residents and delivery use -----------------------------------------------------------
+
+    def submit(self, address: Address, envelope: Envelope) -> None:
+        """Give a message to the instance's resident, which takes residence for it if it must."""
+        if not self._is_open:
+            envelope.fail(InvalidState("the runtime is not running"))
+            return
+        resident = self._residents.get(address)
+        if resident is None:
+            resident = self._residents[address] = Resident(self, address)
+        resident.submit(envelope)
+
+    def leave(self, resident: Resident) -> None:
+        if self._residents.get(resident.address) is resident:
+            del self._residents[resident.address]
+
+    async def record(self, address: Address) -> InstanceRecord | None:
+        """The newest record this process knows of, or the store's."""
+        found = self._records.get(address)
+        if found is not None:
+            self._records.move_to_end(address)
+            return found
+        loaded = await self.store.load(address)
+        if loaded is not None and address not in self._records:
+            self.remember(loaded)
+        return self._records.get(address, loaded)
+
+    def remember(self, record: InstanceRecord) -> None:
+        self._records[record.address] = record
+        self._records.move_to_end(record.address)
+        if len(self._records) > self.settings.cached_instances:
+            self._records.popitem(last=False)
+
+    def forget(self, address: Address) -> None:
+        self._records.pop(address, None)
+
+    async def version(self, version_id: str) -> VersionRecord:
+        """A version by id; versions are immutable, so they are kept for good."""
+        found = self._versions.get(version_id)
+        if found is None:
+            found = await self.store.version(version_id)
+            if found is None:
+                raise NotFound(f"there is no machine version {version_id!r}")
+            self._versions[version_id] = found
+        return found
+
+    async def version_for(self, org: str, machine: str, version_id: str | None) -> str:
+        """The version a new instance gets: the given one, if it is this machine's, or the current one."""
+        if version_id is not None:
+            version = await self.store.version(version_id)
+            if version is None or (version.org, version.machine) != (org, machine):
+                raise InvalidParameter(f"{version_id!r} is no version of machine {machine!r}", "machineVersionId")
+            return version_id
+        record = await self.store.machine(org, machine)
+        if record is None:
+            raise NotFound(f"there is no machine {machine!r}")
+        if record.current_version is None:
+            raise NotFound(f"machine {machine!r} has no current version; deploy one")
+        return record.current_version
+
+    async def absent(self, address: Address) -> NotFound:
+        """The error for an instance that is not there: it says whether the machine is."""
+        if await self.store.machine(address.org, address.machine) is None:
+            return NotFound(f"there is no machine {address.machine!r}")
+        return NotFound(f"machine {address.machine!r} has no instance {address.instance!r}")
+
+    def fresh_name(self) -> str:
+        return str(self.entropy.uuid())
+
+
+def ensure_name(name: str, parameter: str) -> None:
+    if not isinstance(name, str) or NAME.fullmatch(name) is None:
+        raise InvalidParameter(f"{name!r} is no name: 1 to 128 characters of a-z, A-Z, 0-9, _ and -", parameter)
+
+
+def as_json(value: JsonObject, parameter: str) -> JsonObject:
+    """A caller's value as JSON makes of it. Raises ``InvalidParameter`` when JSON cannot say it."""
+    try:
+        copied: JsonObject = json_copy(value)
+        return copied
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter(f"the {parameter} is not JSON: {error}", parameter) from error

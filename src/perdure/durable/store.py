@@ -1,8 +1,8 @@
 """The store protocol: what durability means here, method by method.
 
-Two parts. The **strong part** (commits, loads, mail, definitions, keys) reads its own writes. The **reading part** (lists
-and journal pages) may lag behind by a bound that each store states; the SQL stores serve both from the same tables and do
-not lag. ``perdure.testing.store_contract`` holds every store to these sentences.
+Two parts. The **strong part** (commits, loads, mail, definitions, keys) reads its own writes. The **reading part**
+(lists and journal pages) may lag behind by a bound that each store states; the SQL stores serve both from the same
+tables and do not lag. ``perdure.testing.store_contract`` holds every store to these sentences.
 
 A method that returns has happened: once ``commit`` returns, the change survives the death of the process and of the
 machine. A method that raises has not happened, with one exception that no distributed store can avoid: ``StoreError``
@@ -50,8 +50,8 @@ class Store(Protocol):
         """Apply a commit, all or nothing, durably.
 
         Raises ``InstanceExists`` when ``expected_sequence`` is ``None`` and the instance exists; ``SequenceConflict``
-        when the instance is at another sequence or gone; ``MailGone`` when consumed mail is no longer pending. Concurrent
-        commits may share one durable write; each keeps its own outcome.
+        when the instance is at another sequence or gone; ``MailGone`` when consumed mail is no longer pending.
+        Concurrent commits may share one durable write; each keeps its own outcome.
         """
         ...
 

@@ -1,12 +1,12 @@
 """A turn: one message handled durably, as a pure function.
 
-``turn`` takes an instance's record and a message and returns the commit that handling it makes, with the effects to perform
-once that commit is durable. It reads no clock, touches no store and starts nothing, so a turn that loses its
+``turn`` takes an instance's record and a message and returns the commit that handling it makes, with the effects to
+perform once that commit is durable. It reads no clock, touches no store and starts nothing, so a turn that loses its
 compare-and-swap is simply computed again from the newer record.
 
-The order inside a turn is fixed: children that were lost with a process get their error events, each a macrostep of its
-own; then the writer is authorised, against the state these left; then the message's macrostep; then the limits. Whatever
-raises on the way leaves no trace.
+The order inside a turn is fixed: children that were lost with a process get their error events, each a macrostep of
+its own; then the writer is authorised, against the state these left; then the message's macrostep; then the limits.
+Whatever raises on the way leaves no trace.
 """
 
 from __future__ import annotations
@@ -105,11 +105,12 @@ def turn(
 ) -> Turn:
     """Handle one message.
 
-    ``now`` is the clock's milliseconds; ``fresh_name`` names children that were given no name; ``lost`` are the ids of the
-    ephemeral children that the record counts as running and nobody runs any more.
+    ``now`` is the clock's milliseconds; ``fresh_name`` names children that were given no name; ``lost`` are the ids
+    of the ephemeral children that the record counts as running and nobody runs any more.
 
-    Raises ``InstanceExists`` for a ``Create`` of what exists, ``InvalidState`` for an event to an instance that is paused,
-    stopped or in error, ``AuthorizerRefused``, ``EventFailed`` when the machine's code raises, ``ContextTooLarge``.
+    Raises ``InstanceExists`` for a ``Create`` of what exists, ``InvalidState`` for an event to an instance that is
+    paused, stopped or in error, ``AuthorizerRefused``, ``EventFailed`` when the machine's code raises,
+    ``ContextTooLarge``.
     """
     if isinstance(message, Create):
         if record is not None:
@@ -223,7 +224,8 @@ class Work:
         self.absorb(step, event, sender)
 
     def lose_child(self, child_id: str) -> None:
-        """A child was running when its process died or its time was up; it is never run again, and the machine is told."""
+        """A child was running when its process died or its time was up; it is never run again, and the machine is
+        told."""
         message = f"{child_id!r} was still running when its process stopped or its time was up"
         self.deliver({"type": error_platform_type(child_id), "data": {"message": message}}, None)
 
@@ -357,8 +359,8 @@ class Work:
 def checked(snapshot: Snapshot, address: Address) -> tuple[Snapshot, bytes]:
     """The snapshot as it will be when it is read again, and its encoding; raises when its context is over the limit.
 
-    Going on with the decoded context means that it makes no difference whether an instance is loaded or still in memory,
-    and that nothing user code still holds can change what was committed.
+    Going on with the decoded context means that it makes no difference whether an instance is loaded or still in
+    memory, and that nothing user code still holds can change what was committed.
     """
     try:
         context_json = encode_json(snapshot.context)

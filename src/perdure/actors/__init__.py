@@ -1,0 +1,1 @@
+"""Actors in memory: running what the engine's effects ask for."""

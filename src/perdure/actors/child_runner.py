@@ -1,0 +1,95 @@
+"""Running an actor's ephemeral children.
+
+A child is a service: a function of ``(context, event, meta)``. A coroutine function runs on the event loop; a plain
+function runs in a thread, so that it may block. What it returns comes back to the parent as ``done.invoke.<id>``,
+what it raises as ``error.platform.<id>``. Each child has a session number, and once it is stopped nothing of it
+reaches the parent any more, even when it ignores its cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from typing import Any
+
+from perdure.json_value import Json, JsonObject, json_copy
+from perdure.statechart.callables import Meta, accepted_parameters, call_with
+from perdure.statechart.effect import StartChild, StopChild
+from perdure.statechart.event import done_invoke_type, error_platform_type
+
+__all__ = ["ChildRunner", "error_data"]
+
+Report = Callable[[JsonObject], None]
+
+
+class ChildRunner:
+    """The running ephemeral children of one actor. Belongs to the event loop it is used in."""
+
+    def __init__(self, report: Report, threads: Executor) -> None:
+        self._report = report
+        self._threads = threads
+        self._running: dict[str, tuple[int, asyncio.Task[None]]] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._running
+
+    def is_running(self, child_id: str, session: int) -> bool:
+        """Whether this child was started here and its end has not been reported yet."""
+        running = self._running.get(child_id)
+        return running is not None and running[0] == session
+
+    def start(self, effect: StartChild, service: Callable[..., Any]) -> None:
+        """Start a child and return at once. Its end is reported once, unless it is stopped before."""
+        task = asyncio.create_task(self._run(effect, service), name=f"child {effect.id}")
+        self._running[effect.id] = (effect.session, task)
+
+    def stop(self, effect: StopChild) -> None:
+        """Cancel a child. One that has ended, or was never started here, is no error."""
+        if self.is_running(effect.id, effect.session):
+            self._cancel(self._running.pop(effect.id)[1])
+
+    def stop_all(self) -> None:
+        for _, task in self._running.values():
+            self._cancel(task)
+        self._running.clear()
+
+    def stopping(self) -> Iterable[asyncio.Task[None]]:
+        """The cancelled children that have not ended yet."""
+        return tuple(self._stopping)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+        task.cancel()
+
+    async def _run(self, effect: StartChild, service: Callable[..., Any]) -> None:
+        try:
+            event = {"type": done_invoke_type(effect.id), "data": await self._call(effect, service)}
+        except Exception as error:
+            event = {"type": error_platform_type(effect.id), "data": error_data(error)}
+        if self.is_running(effect.id, effect.session):
+            del self._running[effect.id]
+            self._report(event)
+
+    async def _call(self, effect: StartChild, service: Callable[..., Any]) -> Json:
+        meta = Meta(snapshot=None, params=effect.params)
+        arguments = (service, accepted_parameters(service), effect.context, effect.event, meta)
+        if inspect.iscoroutinefunction(service):
+            result = call_with(*arguments)
+        else:
+            context = contextvars.copy_context()
+            loop = asyncio.get_running_loop()
+            result = await loop.run_in_executor(self._threads, lambda: context.run(call_with, *arguments))
+        if inspect.isawaitable(result):
+            result = await result
+        return json_copy(result)
+
+
+def error_data(error: BaseException) -> JsonObject:
+    """An exception as the ``data`` of an error event."""
+    return {"name": type(error).__name__, "message": str(error)}

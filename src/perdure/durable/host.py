@@ -1,0 +1,75 @@
+"""The host protocol: the boundary behind which machine code runs.
+
+Everything that executes what a user wrote goes through a ``Host``: loading a version's source, its authorisers, its
+guards and assigners inside a turn, its actions and services after the commit. The host in this process is a function
+call; the boundary is here so that isolated worker processes, with limits and a way to kill runaway code, can take its
+place without touching the rest of ``durable``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from perdure.durable.definition import Definition, ReadRequest
+from perdure.durable.records import Address, InstanceRecord, VersionRecord
+from perdure.durable.turn import Message, Turn
+from perdure.json_value import JsonObject
+from perdure.statechart.effect import Effect, StartChild, StopChild
+
+__all__ = ["Host", "World"]
+
+
+class World(Protocol):
+    """What performing effects may touch: the instance they are of, and nothing else."""
+
+    address: Address
+
+    def start_child(self, effect: StartChild, service: Callable[..., Any]) -> None: ...
+
+    def stop_child(self, effect: StopChild) -> None: ...
+
+    def keep_running(self, work: Awaitable[Any], label: str) -> None:
+        """Run what an asynchronous action returned; the instance does not settle before it ends."""
+        ...
+
+    def report(self, event: JsonObject) -> None:
+        """Give the instance an event of the platform: it needs no permission and is not durable."""
+        ...
+
+
+class Host(Protocol):
+    """Runs the code of machine versions."""
+
+    def check(self, source: str, file_name: str) -> None:
+        """Load a source to see whether it can be a version.
+
+        Raises ``MachineCodeError`` (file, line, reason) and ``MachineConfigError`` (every defect).
+        """
+        ...
+
+    def provide(self, version_id: str, definition: Definition) -> None:
+        """Give the code of a version that is part of the host application and has no source of its own."""
+        ...
+
+    async def allow_read(self, version: VersionRecord, request: ReadRequest) -> None:
+        """Raises ``AuthorizerRefused`` unless the version's ``allow_read`` says yes."""
+        ...
+
+    async def turn(
+        self,
+        version: VersionRecord,
+        address: Address,
+        record: InstanceRecord | None,
+        message: Message,
+        *,
+        now: float,
+        fresh_name: Callable[[], str],
+        lost: tuple[str, ...],
+    ) -> Turn:
+        """Run ``perdure.durable.turn.turn`` with the version's code; raises what it raises."""
+        ...
+
+    def perform(self, version: VersionRecord, effects: Sequence[Effect], world: World) -> None:
+        """Perform effects in order. A custom action that raises comes back as an ``error.execution`` event."""
+        ...

@@ -1,0 +1,157 @@
+"""The host in this process: machine code is called as a function.
+
+Fast and simple, and fit for code you trust: it runs with the rights of the server, and a guard that never returns stops
+every instance.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import traceback
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from perdure.actors.child_runner import error_data
+from perdure.durable.authorization import ensure_readable
+from perdure.durable.definition import Definition, ReadRequest
+from perdure.durable.host import World
+from perdure.durable.records import Address, InstanceRecord, VersionRecord
+from perdure.durable.turn import Message, Turn, turn
+from perdure.errors import MachineCodeError, MachineConfigError, NotFound
+from perdure.statechart.callables import Meta, accepted_parameters, call_with
+from perdure.statechart.effect import ChildTarget, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
+from perdure.statechart.event import ERROR_COMMUNICATION, ERROR_EXECUTION
+from perdure.statechart.machine import Machine
+
+__all__ = ["InProcessHost", "load_definition"]
+
+logger = structlog.get_logger("perdure.machine")
+
+EXPORTS = ("machine", "allow_read", "allow_write")
+
+
+class InProcessHost:
+    """Runs machine versions in this process; implements ``perdure.durable.host.Host``."""
+
+    def __init__(self) -> None:
+        self._definitions: dict[str, Definition] = {}
+
+    def check(self, source: str, file_name: str) -> None:
+        load_definition(source, file_name)
+
+    def provide(self, version_id: str, definition: Definition) -> None:
+        self._definitions[version_id] = definition
+
+    async def allow_read(self, version: VersionRecord, request: ReadRequest) -> None:
+        ensure_readable(self._definition(version), request)
+
+    async def turn(
+        self,
+        version: VersionRecord,
+        address: Address,
+        record: InstanceRecord | None,
+        message: Message,
+        *,
+        now: float,
+        fresh_name: Callable[[], str],
+        lost: tuple[str, ...],
+    ) -> Turn:
+        definition = self._definition(version)
+        return turn(definition, address, record, message, now=now, fresh_name=fresh_name, lost=lost)
+
+    def perform(self, version: VersionRecord, effects: Sequence[Effect], world: World) -> None:
+        machine = self._definition(version).machine
+        for effect in effects:
+            if isinstance(effect, RunAction):
+                self._run_action(machine, effect, world)
+            elif isinstance(effect, StartChild):
+                world.start_child(effect, machine.services[effect.source])
+            elif isinstance(effect, StopChild):
+                world.stop_child(effect)
+            elif isinstance(effect, Log):
+                logger.info("log", instance=str(world.address), label=effect.label, value=effect.value)
+            elif isinstance(effect, Warn):
+                logger.warning(effect.message, instance=str(world.address))
+            elif isinstance(effect, Send) and isinstance(effect.target, ChildTarget):
+                message = f"the service {effect.target.id!r} takes no events, so {effect.event['type']!r} is lost"
+                logger.warning(message, instance=str(world.address))
+                world.report({"type": ERROR_COMMUNICATION, "data": {"message": message}})
+
+    def _run_action(self, machine: Machine, effect: RunAction, world: World) -> None:
+        function = machine.actions[effect.action]
+        meta = Meta(snapshot=None, params=effect.params)
+        try:
+            result = call_with(function, accepted_parameters(function), effect.context, effect.event, meta)
+        except Exception as error:
+            logger.exception("action raised", instance=str(world.address), action=effect.action)
+            world.report({"type": ERROR_EXECUTION, "data": {"action": effect.action, **error_data(error)}})
+            return
+        if inspect.isawaitable(result):
+            world.keep_running(result, effect.action)
+
+    def _definition(self, version: VersionRecord) -> Definition:
+        found = self._definitions.get(version.id)
+        if found is None:
+            if version.source is None:
+                raise NotFound(
+                    f"the code of version {version.id} of machine {version.machine!r} is part of the application that "
+                    "created it; open the store with that machine"
+                )
+            found = self._definitions[version.id] = load_definition(version.source, version.file_name)
+        return found
+
+
+def load_definition(source: str, file_name: str) -> Definition:
+    """Execute a machine version module and take its exports.
+
+    Raises ``MachineCodeError`` with file, line and reason when it does not import or lacks an export, and
+    ``MachineConfigError`` with every defect when its machine cannot be built.
+    """
+    module = types.ModuleType("perdure_machine")
+    module.__file__ = file_name
+    # So that tracebacks and inspect show the lines of a module that may exist nowhere on disk.
+    linecache.cache[file_name] = (len(source), None, source.splitlines(keepends=True), file_name)
+    try:
+        # To run this code is what a host is for.
+        exec(compile(source, file_name, "exec"), module.__dict__)  # noqa: S102
+    except SyntaxError as error:
+        raise MachineCodeError(f"syntax error: {error.msg}", file=file_name, line=error.lineno) from error
+    except MachineConfigError:
+        raise
+    except BaseException as error:  # SystemExit from a script's main, too
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        reason = f"does not import: {type(error).__name__}: {error}"
+        raise MachineCodeError(reason, file=file_name, line=line_in(error, file_name)) from error
+    return definition_of(vars(module), file_name)
+
+
+def definition_of(exports: dict[str, Any], file_name: str) -> Definition:
+    """The definition in a module's names. Raises ``MachineCodeError`` naming what is missing or unfit."""
+    missing = [name for name in EXPORTS if name not in exports]
+    if missing:
+        raise MachineCodeError(
+            f"lacks {', '.join(missing)}: a machine version exports machine, allow_read(request) and "
+            "allow_write(request)",
+            file=file_name,
+        )
+    machine = exports["machine"]
+    if not isinstance(machine, Machine):
+        raise MachineCodeError(
+            f"machine is a {type(machine).__name__}; make it with perdure.create_machine(...)", file=file_name
+        )
+    for name in ("allow_read", "allow_write"):
+        function = exports[name]
+        if not callable(function) or inspect.iscoroutinefunction(function):
+            raise MachineCodeError(f"{name} must be a plain function of one request", file=file_name)
+    return Definition(machine=machine, allow_read=exports["allow_read"], allow_write=exports["allow_write"])
+
+
+def line_in(error: BaseException, file_name: str) -> int | None:
+    """The line of a file in which an exception came up, innermost."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file_name]
+    return lines[-1] if lines else None
