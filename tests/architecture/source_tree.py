@@ -39,3 +39,9 @@ def package_files() -> list[SourceFile]:
 def files_with_tests() -> list[SourceFile]:
     """Every file with tests in it."""
     return [read_source(path) for path in sorted(TESTS.rglob("test_*.py"))]
+
+
+def dotted_name(module: SourceFile) -> str:
+    """The name that a module of the package is imported by."""
+    parts = module.path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

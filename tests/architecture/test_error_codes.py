@@ -1,30 +1,37 @@
-"""Error codes are a contract: unique, and each with its meaning and its HTTP status in docs/errors.md."""
+"""Error codes are a contract: each has one meaning, and its HTTP status and its meaning are in docs/errors.md."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import defaultdict
 
 from perdure import errors
-from tests.architecture.source_tree import ROOT
+from perdure.server.problems import code_of, status_of
+from tests.architecture.source_tree import ROOT, dotted_name, package_files
 
 DOCUMENT = ROOT / "docs" / "errors.md"
 ROW = re.compile(r"^\| `(?P<code>[a-z-]+)` \| (?P<status>\d{3}|none) \| `(?P<name>\w+)` \| (?P<meaning>.+) \|$", re.M)
 
+STAY_INSIDE = {"MailGone", "SequenceConflict", "ServerUnreachable", "UnexpectedAnswer"}
+"""Errors that are no answer of the server: handled inside, or raised by the client."""
+
 
 def error_classes() -> list[type[errors.PerdureError]]:
-    """Every exported error class but the root."""
-    exported = [getattr(errors, name) for name in errors.__all__]
-    classes = [item for item in exported if isinstance(item, type) and issubclass(item, errors.PerdureError)]
-    return [item for item in classes if item is not errors.PerdureError]
+    """Every error class of the package but the root."""
+    for module in package_files():
+        importlib.import_module(dotted_name(module))
+    found: list[type[errors.PerdureError]] = []
+    unseen = [errors.PerdureError]
+    while unseen:
+        subclasses = unseen.pop().__subclasses__()
+        found.extend(item for item in subclasses if item.__module__.startswith("perdure."))
+        unseen.extend(subclasses)
+    return sorted(found, key=lambda item: item.__name__)
 
 
-def test_every_error_class_is_exported() -> None:
-    defined = {
-        name
-        for name, item in vars(errors).items()
-        if isinstance(item, type) and issubclass(item, errors.PerdureError) and item.__module__ == errors.__name__
-    }
+def test_errors_that_users_may_catch_are_exported() -> None:
+    defined = {item.__name__ for item in error_classes() if item.__module__ == errors.__name__}
     assert defined <= set(errors.__all__)
 
 
@@ -44,7 +51,15 @@ def test_every_error_says_something_of_its_own() -> None:
         assert item.code != errors.PerdureError.code, f"{item.__name__} needs a code of its own"
 
 
-def test_every_error_is_documented_with_its_code() -> None:
-    documented = {(row["name"], row["code"]) for row in ROW.finditer(DOCUMENT.read_text(encoding="utf-8"))}
-    defined = {(item.__name__, item.code) for item in error_classes()}
+def test_every_error_is_documented_with_its_code_and_its_http_status() -> None:
+    documented = {row["name"]: (row["code"], row["status"]) for row in ROW.finditer(DOCUMENT.read_text("utf-8"))}
+    defined = {item.__name__: (item.code, answered_status(item)) for item in error_classes()}
     assert documented == defined
+
+
+def answered_status(error_class: type[errors.PerdureError]) -> str:
+    if error_class.__name__ in STAY_INSIDE:
+        return "none"
+    error = error_class.__new__(error_class)
+    assert code_of(error) in (error_class.code, "internal-error")
+    return str(status_of(error))

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.architecture.source_tree import SOURCE, SourceFile, package_files
+from tests.architecture.source_tree import SourceFile, dotted_name, package_files
 
 
 def declared_exports(module: SourceFile) -> list[str] | None:
@@ -45,8 +45,3 @@ def test_every_name_is_exported_once(module: SourceFile) -> None:
 def test_the_package_declares_its_public_names() -> None:
     perdure = importlib.import_module("perdure")
     assert perdure.__all__, "perdure.__all__ is the list of public names"
-
-
-def dotted_name(module: SourceFile) -> str:
-    parts = module.path.relative_to(SOURCE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
