@@ -1,0 +1,1 @@
+"""Durable instances: turns, commits, mail, residents, and the protocols they run over."""
