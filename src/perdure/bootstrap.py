@@ -10,47 +10,106 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
-from perdure.clock import Clock
+from perdure.clock import Clock, SystemClock
+from perdure.durable.definition import Definition
 from perdure.durable.records import OrgRecord, VersionRecord
 from perdure.durable.runtime import Runtime
 from perdure.durable.store import Store
-from perdure.entropy import Entropy, prefixed_id
-from perdure.errors import InvalidParameter
-from perdure.machine_files import MachineFile
-from perdure.server.secrets import SecretBox
-from perdure.server.settings import ServerSettings
+from perdure.entropy import Entropy, SystemEntropy
+from perdure.errors import InvalidParameter, InvalidState
+from perdure.hosts.in_process import InProcessHost, definition_of
+from perdure.machine_files import MachineFile, find_machine_files
+from perdure.statechart.machine import Machine
 from perdure.stores.memory import MemoryStore
 from perdure.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from perdure.server.secrets import SecretBox
+    from perdure.server.settings import ServerSettings
+
 __all__ = [
+    "DEFAULT_ORG",
     "MASTER_KEY_VARIABLE",
     "Service",
     "create_store",
-    "default_org",
     "deploy_machine_file",
+    "ensure_default_org",
     "find_master_key",
     "make_master_key",
+    "open",
+    "open_runtime",
     "open_service",
     "open_store",
     "require_master_key",
     "sqlite_path",
 ]
 
+DEFAULT_ORG = "org_defaultAAAAAAAAAAAAAAA"
+"""What belongs to no other org belongs to this one, which has the same id everywhere."""
+
 MASTER_KEY_VARIABLE = "PERDURE_MASTER_KEY"
 MASTER_KEY_CHARACTERS_MIN = 32
 
 _SQLITE = "sqlite:///"
 _MEMORY = "memory://"
+
+
+MachineSource: TypeAlias = str | Path | ModuleType | tuple[str, Definition | Machine]
+"""A machine file or a directory of them; an imported module; or a name with a definition, or with a bare machine."""
+
+
+@asynccontextmanager
+async def open(
+    url: str = "sqlite:///perdure.db",
+    machines: Iterable[MachineSource] = (),
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+) -> AsyncIterator[Runtime]:
+    """Durable instances inside this program: a started runtime, closed on the way out.
+
+    ``async with perdure.open("sqlite:///app.db", ["machines/"]) as runtime:``. The machines belong to ``DEFAULT_ORG``
+    and are current from then on. Files are stored with the instances that run them; modules and pairs are code of
+    this program, which has to bring them along whenever it opens the store. Of a bare machine the program itself and
+    other instances may do anything, and callers over the network nothing. Raises what ``create_store``,
+    ``Store.open`` and ``Runtime.deploy`` raise.
+    """
+    clock = clock if clock is not None else SystemClock()
+    entropy = entropy if entropy is not None else SystemEntropy()
+    sources = list(machines)
+    files = find_machine_files([Path(source) for source in sources if isinstance(source, str | Path)])
+    async with open_runtime(url, clock=clock, entropy=entropy) as runtime:
+        org = await ensure_default_org(runtime.store, clock)
+        for file in files:
+            await deploy_machine_file(runtime, org, file)
+        for source in sources:
+            if isinstance(source, ModuleType | tuple):
+                await runtime.register(org, *_named_definition(source))
+        yield runtime
+
+
+def _named_definition(source: ModuleType | tuple[str, Definition | Machine]) -> tuple[str, Definition]:
+    if isinstance(source, ModuleType):
+        name = getattr(source, "name", None) or source.__name__.rpartition(".")[2].replace("_", "-")
+        return name, definition_of(vars(source), source.__file__ or source.__name__)
+    name, definition = source
+    if isinstance(definition, Machine):
+        definition = Definition(
+            machine=definition,
+            allow_read=lambda request: False,
+            allow_write=lambda request: request.sender is not None,
+        )
+    return name, definition
 
 
 # -- stores ------------------------------------------------------------------------------------------------------------
@@ -161,7 +220,7 @@ class Service:
     secret_box: SecretBox
     app: Starlette
     org: str
-    """The org that what belongs to no other org belongs to."""
+    """``DEFAULT_ORG``, which is there."""
 
 
 @asynccontextmanager
@@ -169,27 +228,24 @@ async def open_service(
     store_url: str, *, master_key: bytes, settings: ServerSettings, clock: Clock, entropy: Entropy
 ) -> AsyncIterator[Service]:
     """A started runtime over a store, and the HTTP application over that; closed in reverse order."""
+    # A program that embeds the runtime does not pay for the server.
     from perdure.server.app import create_app
+    from perdure.server.secrets import SecretBox
 
     secret_box = SecretBox(master_key, entropy)
     async with open_runtime(store_url, clock=clock, entropy=entropy) as runtime:
         app = create_app(
             runtime, settings=settings, secret_box=secret_box, clock=clock, entropy=entropy, owns_runtime=False
         )
-        org = await default_org(runtime.store, clock=clock, entropy=entropy)
+        org = await ensure_default_org(runtime.store, clock)
         yield Service(store=runtime.store, runtime=runtime, secret_box=secret_box, app=app, org=org)
 
 
 @asynccontextmanager
 async def open_runtime(store_url: str, *, clock: Clock, entropy: Entropy) -> AsyncIterator[Runtime]:
-    """A started runtime over an open store."""
-    async with open_store(store_url) as store:
-        runtime = Runtime(store, clock=clock, entropy=entropy)
-        await runtime.start()
-        try:
-            yield runtime
-        finally:
-            await runtime.close()
+    """A started runtime over the store that a URL names. Machine code runs in this process."""
+    async with Runtime(create_store(store_url), InProcessHost(), clock=clock, entropy=entropy) as runtime:
+        yield runtime
 
 
 @asynccontextmanager
@@ -203,14 +259,11 @@ async def open_store(store_url: str) -> AsyncIterator[Store]:
         await store.close()
 
 
-async def default_org(store: Store, *, clock: Clock, entropy: Entropy) -> str:
-    """The id of the oldest org of a store; of an empty store, one made on the spot."""
-    oldest = await store.list_orgs(cursor=None, limit=1)
-    if oldest.rows:
-        return oldest.rows[0].id
-    org = OrgRecord(id=prefixed_id("org", entropy.uuid()), name="default", created_at=clock.now())
-    await store.create_org(org)
-    return org.id
+async def ensure_default_org(store: Store, clock: Clock) -> str:
+    """``DEFAULT_ORG``, created when the store does not have it."""
+    with suppress(InvalidState):  # it has
+        await store.create_org(OrgRecord(id=DEFAULT_ORG, name="default", created_at=clock.now()))
+    return DEFAULT_ORG
 
 
 async def deploy_machine_file(runtime: Runtime, org: str, file: MachineFile) -> tuple[VersionRecord, bool]:

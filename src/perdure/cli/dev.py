@@ -22,7 +22,7 @@ from perdure.cli.connection import DEV_FILE, DevConnection, read_dev_connection
 from perdure.cli.output import print_error, say
 from perdure.clock import Clock, SystemClock
 from perdure.entropy import Entropy, SystemEntropy
-from perdure.errors import InvalidParameter
+from perdure.errors import InvalidParameter, MachineCodeError
 
 if TYPE_CHECKING:
     import socket
@@ -113,6 +113,8 @@ def _report(outcomes: list[Outcome]) -> None:
 
     for outcome in outcomes:
         if isinstance(outcome, Broken):
+            if not isinstance(outcome.error, MachineCodeError):  # which says itself where it is
+                say(Text(f"{outcome.path}:", "bold"))
             print_error(outcome.error)
         else:
             news = ("new version", "green") if outcome.is_new else ("unchanged", "dim")

@@ -100,11 +100,11 @@ def delete_key(
 
 def _in_store(store_url: str, work: Callable[[Store, str], Awaitable[T]]) -> T:
     """Run ``work`` on an open store and the id of its org. Raises ``StoreError`` while a server has it open."""
-    from perdure.bootstrap import default_org, open_store
+    from perdure.bootstrap import ensure_default_org, open_store
 
     async def main() -> T:
         async with open_store(store_url) as store:
-            return await work(store, await default_org(store, clock=SystemClock(), entropy=SystemEntropy()))
+            return await work(store, await ensure_default_org(store, SystemClock()))
 
     return asyncio.run(main())
 

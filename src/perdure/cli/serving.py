@@ -66,7 +66,7 @@ def is_loopback(listener: socket.socket) -> bool:
 
 def run_server(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine to its end on the fastest event loop there is."""
-    loop_factory = uvicorn.Config("", loop="auto").get_loop_factory()
+    loop_factory = uvicorn.Config("", loop="auto", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main())
 
