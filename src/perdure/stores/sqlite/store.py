@@ -65,11 +65,11 @@ class SqliteStore:
         busy_timeout_ms: int = 5000,
         size_bytes_max: int | None = None,
     ) -> None:
-        self._path = Path(path)
+        self.path = Path(path)
         self._readers = readers
         self._busy_timeout_ms = busy_timeout_ms
         self._size_bytes_max = size_bytes_max
-        self._lock = FileLock(self._path)
+        self._lock = FileLock(self.path)
         self._recent = RecentInstances(RECENT_BYTES_MAX)
         self._threads: list[ConnectionThread] = []
         self._write_inbox: Inbox | None = None
@@ -86,30 +86,30 @@ class SqliteStore:
         for number, connection in enumerate(connections):
             inbox, run_group = (self._read_inbox, read_group) if number else (self._write_inbox, write_group)
             name = f"perdure-sqlite-reader-{number}" if number else "perdure-sqlite-writer"
-            self._threads.append(ConnectionThread(name, inbox, connection, self._path, run_group))
+            self._threads.append(ConnectionThread(name, inbox, connection, self.path, run_group))
         for thread in self._threads:
             thread.start()
 
     def _connect(self) -> list[sqlite3.Connection]:
         """The writer's connection and the readers', of a file that is locked and up to date."""
-        check_path(self._path)
+        check_path(self.path)
         self._lock.acquire()
         connections: list[sqlite3.Connection] = []
         try:
-            create_file(self._path)
+            create_file(self.path)
             writer = connect_writer(
-                self._path, busy_timeout_ms=self._busy_timeout_ms, size_bytes_max=self._size_bytes_max
+                self.path, busy_timeout_ms=self._busy_timeout_ms, size_bytes_max=self._size_bytes_max
             )
             connections.append(writer)
-            bring_up_to_date(writer, self._path, Schema.of_folder())
+            bring_up_to_date(writer, self.path, Schema.of_folder())
             while len(connections) < 1 + self._readers:
-                connections.append(connect_reader(self._path, busy_timeout_ms=self._busy_timeout_ms))
+                connections.append(connect_reader(self.path, busy_timeout_ms=self._busy_timeout_ms))
         except BaseException as error:
             for connection in connections:
                 connection.close()
             self._lock.release()
             if isinstance(error, sqlite3.Error):
-                raise store_error(self._path, error) from error
+                raise store_error(self.path, error) from error
             raise
         return connections
 
@@ -251,7 +251,7 @@ class SqliteStore:
 
     def _opened(self, inbox: Inbox | None) -> Inbox:
         if inbox is None:
-            raise StoreError(f"the store {self._path} is not open")
+            raise StoreError(f"the store {self.path} is not open")
         return inbox
 
     async def _change(self, query: str, parameters: Row) -> bool:
