@@ -38,9 +38,13 @@ _EXPLANATIONS = {
 
 def check_path(path: Path) -> None:
     """Raise ``StoreError`` when there can be no file at the path."""
-    if path.is_dir():
+    try:
+        is_directory, has_parent = path.is_dir(), path.parent.is_dir()
+    except OSError as error:
+        raise StoreError(f"cannot look at {path}: {error.strerror}") from error
+    if is_directory:
         raise StoreError(f"{path} is a directory: give the path of a file in it, such as {path / 'perdure.db'}")
-    if not path.parent.is_dir():
+    if not has_parent:
         raise StoreError(f"the directory {path.parent} does not exist: create it first")
 
 

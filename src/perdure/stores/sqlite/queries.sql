@@ -91,13 +91,14 @@ DELETE FROM dead_letter WHERE sender_org = ? AND sender_machine = ? AND sender_i
 
 -- name: due_mail
 -- Mail to be tried now, in order, without what waits behind a failed piece of the same sender to the same target.
+-- The index is named because SQLite would search all mail to the target instead of the few pieces that have failed.
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
     due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
 FROM mail
 WHERE due_at <= ? AND retry_at <= ? AND NOT EXISTS (
     SELECT 1
-    FROM mail AS earlier
+    FROM mail AS earlier INDEXED BY mail_tried_by_pair
     WHERE earlier.target_org = mail.target_org
         AND earlier.target_machine = mail.target_machine
         AND earlier.target_instance = mail.target_instance

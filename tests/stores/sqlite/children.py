@@ -1,0 +1,83 @@
+"""Programs that the tests run as processes of their own, to kill them or to take something away from them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+from pathlib import Path
+
+from perdure.durable.commit import Commit
+from perdure.durable.records import Address
+from perdure.errors import StoreError
+from perdure.stores.sqlite import SqliteStore
+from perdure.testing.store_contract.samples import commit_at, entry_at, letter
+
+INSTANCES = [Address("org-a", "counter", f"counter-{number}") for number in range(8)]
+
+
+def counting_commit(address: Address, sequence: int) -> Commit:
+    """Applies the mail of the commit before, and sends itself the one for the next."""
+    return commit_at(
+        sequence,
+        address,
+        context={"filler": "x" * 500},
+        consumed=[f"{address}:{sequence - 1}"] if sequence > 1 else [],
+        journal=[entry_at(sequence)],
+        mail=[letter(f"{address}:{sequence}", sender=address, target=address)],
+    )
+
+
+async def commit_for_ever(path: Path) -> None:
+    """Count on, eight instances at once; say each number once its commit has returned. Ends by being killed."""
+    store = SqliteStore(path)
+    await store.open()
+
+    async def count_on(address: Address) -> None:
+        record = await store.load(address)
+        sequence = record.sequence if record else 0
+        while True:
+            sequence += 1
+            await store.commit(counting_commit(address, sequence))
+            say(f"{address.instance} {sequence}")
+
+    await asyncio.gather(*map(count_on, INSTANCES))
+
+
+async def hold_open(path: Path) -> None:
+    """Have the store open until killed."""
+    store = SqliteStore(path)
+    await store.open()
+    say("open")
+    await asyncio.Event().wait()
+
+
+async def commit_until_the_disk_fails(path: Path) -> None:
+    """Count on with one instance until a write fails, then say what became of the commits after that."""
+    store = SqliteStore(path)
+    await store.open()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+    address = INSTANCES[0]
+    sequence = 0
+    try:
+        while True:
+            await store.commit(counting_commit(address, sequence + 1))
+            sequence += 1
+    except StoreError as error:
+        say(f"committed {sequence}")
+        say(f"refused {error}")
+    late = [store.commit(counting_commit(address, sequence + 1)) for _ in range(300)]
+    outcomes = await asyncio.gather(*late, return_exceptions=True)
+    say(f"later {sorted({type(outcome).__name__ for outcome in outcomes})}")
+    await store.close()
+    say("closed")
+
+
+def say(line: str) -> None:
+    os.write(1, f"{line}\n".encode())
+
+
+if __name__ == "__main__":
+    programs = {program.__name__: program for program in (commit_for_ever, hold_open, commit_until_the_disk_fails)}
+    asyncio.run(programs[sys.argv[1]](Path(sys.argv[2])))

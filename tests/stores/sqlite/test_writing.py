@@ -1,0 +1,193 @@
+"""How writes share a transaction, and what becomes of them when the transaction, a thread or a caller fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from perdure.durable.records import Address
+from perdure.errors import InvalidState, SequenceConflict, StoreError
+from perdure.stores.sqlite import SqliteStore
+from perdure.stores.sqlite.connection import connect_writer
+from perdure.stores.sqlite.inbox import Inbox
+from perdure.stores.sqlite.threads import GROUP_MAX, ConnectionThread, write_group
+from perdure.testing.store_contract.samples import ALICE, BOB, commit_at, machine_named
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "perdure.db", busy_timeout_ms=10, size_bytes_max=400_000)
+    await store.open()
+    yield store
+    await store.close()
+
+
+class Writing:
+    """An inbox with a writer thread on a file with one table, and every statement that the thread ran."""
+
+    def __init__(self, path: Path) -> None:
+        self.statements: list[str] = []
+        connection = connect_writer(path, busy_timeout_ms=10, size_bytes_max=None)
+        connection.execute("CREATE TABLE number (n INTEGER PRIMARY KEY) STRICT")
+        connection.set_trace_callback(self.statements.append)
+        self.inbox = Inbox(asyncio.get_running_loop())
+        self.thread = ConnectionThread("writer", self.inbox, connection, path, write_group)
+        self.thread.start()
+
+    async def insert(self, number: int) -> None:
+        await self.inbox.do(lambda connection: connection.execute("INSERT INTO number VALUES (?)", (number,)).close())
+
+    async def close(self) -> None:
+        self.inbox.close(1)
+        await asyncio.to_thread(self.thread.join)
+
+
+@pytest.fixture
+async def writing(tmp_path: Path) -> AsyncIterator[Writing]:
+    writing = Writing(tmp_path / "numbers.db")
+    yield writing
+    await writing.close()
+
+
+@pytest.fixture
+def other_program(tmp_path: Path, store: SqliteStore) -> Iterator[sqlite3.Connection]:
+    """Another program's connection to the store's file, as an operator's shell would have it."""
+    connection = sqlite3.connect(tmp_path / "perdure.db", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+async def test_writes_of_the_same_moment_share_one_transaction(writing: Writing) -> None:
+    await asyncio.gather(*(writing.insert(number) for number in range(GROUP_MAX)))
+    assert writing.statements.count("COMMIT") == 1
+    assert writing.statements.count("SAVEPOINT work") == GROUP_MAX
+
+
+async def test_a_transaction_takes_no_more_than_its_maximum(writing: Writing) -> None:
+    await asyncio.gather(*(writing.insert(number) for number in range(GROUP_MAX + 1)))
+    assert writing.statements.count("COMMIT") == 2
+
+
+async def test_a_write_that_fails_leaves_its_neighbours_in_the_transaction(writing: Writing) -> None:
+    outcomes = await asyncio.gather(*map(writing.insert, [1, 2, 2, 3]), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), type(None), StoreError, type(None)]
+    assert writing.statements.count("COMMIT") == 1
+    (count,) = await writing.inbox.do(lambda c: c.execute("SELECT count(*) FROM number").fetchone())
+    assert count == 3
+
+
+async def test_writes_are_applied_in_the_order_in_which_they_were_submitted(writing: Writing) -> None:
+    numbers = [5, 3, 9, 1]
+    await asyncio.gather(*map(writing.insert, numbers))
+    inserted = [statement for statement in writing.statements if statement.startswith("INSERT")]
+    assert inserted == [f"INSERT INTO number VALUES ({number})" for number in numbers]
+
+
+async def test_a_failure_of_the_thread_fails_everything_that_waits_and_all_that_follows(writing: Writing) -> None:
+    def end_the_thread(_: sqlite3.Connection) -> None:
+        raise SystemExit("a fault of our own")
+
+    waiting = [writing.inbox.do(end_the_thread), *(writing.insert(number) for number in range(3 * GROUP_MAX))]
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StoreError}
+    assert all("a fault of our own" in str(outcome) for outcome in outcomes)
+    with pytest.raises(StoreError, match="a fault of our own"):
+        await writing.insert(1)
+    await asyncio.to_thread(writing.thread.join)
+
+
+async def test_a_bug_in_one_piece_of_work_is_told_to_its_caller_alone(writing: Writing) -> None:
+    def stumble(_: sqlite3.Connection) -> None:
+        raise KeyError("missing")
+
+    outcomes = await asyncio.gather(writing.inbox.do(stumble), writing.insert(1), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [KeyError, type(None)]
+
+
+async def test_work_is_refused_after_closing(writing: Writing) -> None:
+    await writing.close()
+    with pytest.raises(StoreError, match="closed"):
+        await writing.insert(1)
+
+
+async def test_a_commit_fails_while_another_program_writes_and_succeeds_after(
+    store: SqliteStore, other_program: sqlite3.Connection
+) -> None:
+    other_program.execute("BEGIN IMMEDIATE")
+    outcomes = await asyncio.gather(
+        store.commit(commit_at(1, ALICE)), store.commit(commit_at(1, BOB)), return_exceptions=True
+    )
+    assert {type(outcome) for outcome in outcomes} == {StoreError}
+    assert "another program is writing" in str(outcomes[0])
+    assert await store.load(ALICE) is None
+    other_program.execute("ROLLBACK")
+    await store.commit(commit_at(1, ALICE))
+
+
+async def test_a_full_store_refuses_and_goes_on_once_there_is_room(store: SqliteStore) -> None:
+    people = [Address("org-a", "person", f"person-{number}") for number in range(200)]
+    filled: list[Address] = []
+
+    async def fill() -> None:
+        for person in people:
+            await store.commit(commit_at(1, person, context={"filler": "x" * 10_000}))
+            filled.append(person)
+
+    with pytest.raises(StoreError, match="no room left"):
+        await fill()
+    assert len(filled) > 10
+    assert await store.load(people[len(filled)]) is None
+    for person in filled:
+        assert await store.load(person) is not None
+        await store.delete_instance(person)
+    await store.commit(commit_at(1, ALICE, context={"filler": "x" * 10_000}))
+
+
+async def test_a_cancelled_commit_that_happened_is_what_the_next_load_answers(store: SqliteStore) -> None:
+    await store.commit(commit_at(1))
+    cancelled = asyncio.ensure_future(store.commit(commit_at(2, context={"cancelled": True})))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await store.commit(commit_at(1, BOB))
+    assert cancelled.cancelled()
+    loaded = await store.load(ALICE)
+    assert loaded is not None
+    assert (loaded.sequence, loaded.snapshot.context) == (2, {"cancelled": True})
+
+
+async def test_an_instance_changed_by_another_program_is_read_again_after_the_lost_race(
+    store: SqliteStore, other_program: sqlite3.Connection
+) -> None:
+    await store.commit(commit_at(1))
+    other_program.execute("UPDATE instance SET sequence = 10")
+    with pytest.raises(SequenceConflict):
+        await store.commit(commit_at(2))
+    loaded = await store.load(ALICE)
+    assert loaded is not None
+    assert loaded.sequence == 10
+
+
+async def test_a_value_that_sqlite_cannot_hold_is_refused_and_nothing_else(store: SqliteStore) -> None:
+    outcomes = await asyncio.gather(
+        store.commit(commit_at(2**64, ALICE)),
+        store.commit(commit_at(1, Address("org-a", "person", "half a pair \ud800"))),
+        store.commit(commit_at(1, BOB)),
+        store.load(Address("org-a", "person", "half a pair \ud800")),
+        store.due_mail(0.0, 2**64),
+        store.load(BOB),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes[:2]] == [OverflowError, UnicodeEncodeError]
+    assert outcomes[2] is None
+    assert [type(outcome) for outcome in outcomes[3:5]] == [UnicodeEncodeError, OverflowError]
+    assert await store.load(BOB) is not None
+
+
+async def test_state_errors_of_definitions_pass_through_the_thread(store: SqliteStore) -> None:
+    await store.create_machine(machine_named("person"))
+    with pytest.raises(InvalidState):
+        await store.create_machine(machine_named("person"))
