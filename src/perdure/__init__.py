@@ -1,7 +1,7 @@
 """perdure: durable statecharts and actors for Python.
 
-``create_machine`` takes XState's config as a dict; ``initial`` and ``transition`` run it as pure functions; a ``Runtime``
-runs any number of persistent instances of it.
+``create_machine`` takes XState's config as a dict; ``initial`` and ``transition`` run it as pure functions; a
+``Runtime`` runs any number of persistent instances of it.
 """
 
 from perdure.durable.definition import Definition, ReadRequest, Sender, WriteRequest

@@ -59,6 +59,12 @@ class Delivery:
             self._loop.cancel()
             await asyncio.wait([self._loop])
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in flight and nothing was due when last looked."""
+        asleep = self._sleeping_until is None or self._sleeping_until > self._runtime.clock.now()
+        return asleep and not self._in_flight and not self._wake.is_set()
+
     # -- what residents tell -----------------------------------------------------------------------
 
     def notice(self, mail: Iterable[Mail]) -> None:

@@ -265,6 +265,14 @@ class Runtime:
         )
         await self.host.allow_read(await self.version(record.version_id), request)
 
+    async def idle(self) -> None:
+        """Return once no instance is in memory and no mail is due: every service has ended, every message is applied.
+
+        It may never return while instances keep each other busy. Meant for tests and for draining.
+        """
+        while self._residents or not self.delivery.is_idle:
+            await asyncio.sleep(0)
+
     # -- what residents and delivery use -----------------------------------------------------------
 
     def submit(self, address: Address, envelope: Envelope) -> None:

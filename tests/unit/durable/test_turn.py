@@ -1,0 +1,430 @@
+"""A turn: what one message changes, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from perdure import (
+    AuthorizerRefused,
+    ContextTooLarge,
+    Definition,
+    EventFailed,
+    InstanceExists,
+    InvalidState,
+    ReadRequest,
+    Sender,
+    WriteRequest,
+    assign,
+    cancel,
+    create_machine,
+    persistent,
+    send,
+    send_parent,
+    send_to,
+    spawn_persistent,
+)
+from perdure.durable.authorization import ensure_readable
+from perdure.durable.records import Address, InstanceRecord, Mail, Parent
+from perdure.durable.turn import CONTEXT_BYTES_MAX, Create, Deliver, Message, SetStatus, Stop, Turn, turn
+from perdure.statechart.effect import RunAction
+from perdure.statechart.snapshot import decode_snapshot
+
+HERE = Address("org", "here", "one")
+PARENT = Address("org", "parents", "mother")
+
+
+def define(
+    states: dict[str, Any],
+    allow_write: Callable[[WriteRequest], bool] = lambda request: True,
+    **config: Any,
+) -> Definition:
+    actions = config.pop("actions", None)
+    services = config.pop("services", None)
+    machine = create_machine(
+        {"id": "m", "initial": next(iter(states)), "states": states, **config}, actions=actions, services=services
+    )
+    return Definition(machine=machine, allow_read=lambda request: True, allow_write=allow_write)
+
+
+def run(
+    definition: Definition,
+    record: InstanceRecord | None,
+    message: Message,
+    *,
+    now: float = 1000.0,
+    lost: tuple[str, ...] = (),
+) -> Turn:
+    names = count(1)
+    return turn(definition, HERE, record, message, now=now, fresh_name=lambda: f"name-{next(names)}", lost=lost)
+
+
+def created(definition: Definition, **message: Any) -> InstanceRecord:
+    return run(definition, None, Create(version_id="ver_1", **message)).commit.record
+
+
+def event(event_type: str, **rest: Any) -> Deliver:
+    return Deliver(event={"type": event_type}, **rest)
+
+
+def kinds(mail: tuple[Mail, ...]) -> list[tuple[str, str]]:
+    return [(item.kind, str(item.target)) for item in mail]
+
+
+# -- creation ------------------------------------------------------------------------------------
+
+
+def test_creation_merges_the_given_context_over_the_machines() -> None:
+    definition = define({"a": {}}, context={"count": 0, "public": {}})
+    commit = run(definition, None, Create(version_id="ver_1", context={"count": 3, "item": "x"})).commit
+    assert commit.expected_sequence is None
+    assert commit.record.snapshot.context == {"count": 3, "public": {}, "item": "x"}
+    assert commit.record.version_id == "ver_1"
+    assert [entry.event for entry in commit.journal] == [{"type": "xstate.init"}]
+    assert decode_snapshot(commit.snapshot_json) == commit.record.snapshot
+
+
+def test_allow_write_of_an_initialization_sees_the_creators_context_alone() -> None:
+    seen: list[WriteRequest] = []
+    definition = define({"a": {}}, allow_write=lambda request: bool(seen.append(request) or True), context={"count": 0})
+    created(definition, context={"item": "x"}, auth_context={"sub": "ann"})
+    assert seen == [
+        WriteRequest(
+            type="initialization",
+            machine_instance_name="one",
+            state=None,
+            context={"item": "x"},
+            event=None,
+            auth_context={"sub": "ann"},
+            sender=None,
+        )
+    ]
+
+
+def test_creation_is_refused_when_allow_write_says_no() -> None:
+    definition = define({"a": {}}, allow_write=lambda request: False)
+    with pytest.raises(AuthorizerRefused, match="allow_write of machine 'm' refused"):
+        created(definition, auth_context={})
+
+
+def test_creation_of_what_exists_is_refused() -> None:
+    definition = define({"a": {}})
+    with pytest.raises(InstanceExists, match="here/one"):
+        run(definition, created(definition), Create(version_id="ver_1"))
+
+
+# -- authorisation -------------------------------------------------------------------------------
+
+
+def test_allow_write_of_an_event_sees_state_context_event_and_sender() -> None:
+    seen: list[WriteRequest] = []
+    definition = define({"a": {"on": {"GO": "b"}}, "b": {}}, lambda request: bool(seen.append(request) or True))
+    run(definition, created(definition), event("GO", auth_context={"sub": "ann"}, sender=PARENT))
+    assert seen == [
+        WriteRequest(
+            type="event",
+            machine_instance_name="one",
+            state="a",
+            context={},
+            event={"type": "GO"},
+            auth_context={"sub": "ann"},
+            sender=Sender("parents", "mother"),
+        )
+    ]
+
+
+def explode(request: object) -> bool:
+    raise KeyError("sub")
+
+
+async def later(request: object) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("authoriser", "message"),
+    [
+        (lambda request: 0, "refused"),
+        (lambda request: None, "refused"),
+        (explode, "raised KeyError"),
+        (later, "asynchronous"),
+        (lambda request: FakeAwaitable(), "asynchronous"),
+    ],
+)
+def test_everything_but_a_clear_yes_refuses(authoriser: Any, message: str) -> None:
+    definition = Definition(
+        machine=create_machine({"id": "m"}), allow_read=authoriser, allow_write=lambda request: authoriser(request)
+    )
+    with pytest.raises(AuthorizerRefused, match=message):
+        run(definition, created(definition), event("GO", auth_context={}))
+    with pytest.raises(AuthorizerRefused, match=message):
+        ensure_readable(definition, ReadRequest(machine_instance_name="one", state="a", context={}, auth_context={}))
+
+
+class FakeAwaitable:
+    def __await__(self) -> Any:
+        yield
+
+
+def test_the_host_itself_is_not_asked_for_permission() -> None:
+    definition = define({"a": {"on": {"GO": "b"}}, "b": {}}, allow_write=lambda request: False)
+    assert run(definition, created(definition), event("GO")).commit.record.snapshot.value == "b"
+
+
+# -- events --------------------------------------------------------------------------------------
+
+
+def test_every_event_is_journalled_even_one_that_nothing_handles() -> None:
+    definition = define({"a": {}})
+    record = created(definition)
+    commit = run(definition, record, event("NOBODY", sender=PARENT, mail_id="mail-1")).commit
+    assert (commit.expected_sequence, commit.record.sequence, commit.consumed) == (1, 2, ("mail-1",))
+    (entry,) = commit.journal
+    assert (entry.sequence, entry.event, entry.state, entry.sender) == (2, {"type": "NOBODY"}, "a", PARENT)
+
+
+def test_ts_grows_strictly_even_when_the_clock_goes_back() -> None:
+    definition = define({"a": {}})
+    first = created(definition)
+    second = run(definition, first, event("X"), now=1000.0).commit.record
+    third = run(definition, second, event("X"), now=500.0).commit.record
+    assert first.ts < second.ts < third.ts
+    assert third.created_at == first.created_at
+
+
+def test_a_guard_that_raises_fails_the_event_and_names_itself() -> None:
+    def guard(context: dict[str, Any]) -> bool:
+        return bool(context["missing"])
+
+    definition = define({"a": {"on": {"GO": {"target": "b", "cond": guard}}}, "b": {}})
+    with pytest.raises(EventFailed, match=r"guard at \$\.states\.a\.on\.GO\.cond raised KeyError"):
+        run(definition, created(definition), event("GO"))
+
+
+def test_a_stopped_instance_takes_no_events() -> None:
+    definition = define({"a": {}})
+    ended = run(definition, created(definition), Stop(sender=PARENT, mail_id="mail-1")).commit.record
+    assert ended.snapshot.status == "stopped"
+    with pytest.raises(InvalidState, match="has ended in status 'stopped'"):
+        run(definition, ended, event("GO"))
+
+
+def test_a_done_instance_answers_events_and_stays_as_it_is() -> None:
+    definition = define({"a": {"on": {"END": "z"}}, "z": {"type": "final"}})
+    done = run(definition, created(definition), event("END")).commit.record
+    assert run(definition, done, event("MORE")).commit.record.snapshot == done.snapshot
+
+
+def test_a_paused_instance_takes_no_events_until_it_runs_again() -> None:
+    definition = define({"a": {"on": {"GO": "b"}}, "b": {}})
+    paused = run(definition, created(definition), SetStatus("paused")).commit
+    assert (paused.record.status, paused.journal, paused.record.sequence) == ("paused", (), 2)
+    with pytest.raises(InvalidState, match="paused"):
+        run(definition, paused.record, event("GO"))
+    running = run(definition, paused.record, SetStatus("running")).commit.record
+    assert run(definition, running, event("GO")).commit.record.snapshot.value == "b"
+
+
+# -- limits --------------------------------------------------------------------------------------
+
+
+def test_a_context_of_exactly_the_limit_is_kept_and_one_byte_more_is_refused() -> None:
+    definition = define({"a": {"on": {"SET": {"actions": assign(text=lambda context, event: event["text"])}}}})
+    overhead = len(b'{"text":""}')
+    record = created(definition)
+    fits = Deliver(event={"type": "SET", "text": "x" * (CONTEXT_BYTES_MAX - overhead)})
+    assert len(run(definition, record, fits).commit.record.snapshot.context["text"]) == CONTEXT_BYTES_MAX - overhead
+    too_large = Deliver(event={"type": "SET", "text": "x" * (CONTEXT_BYTES_MAX - overhead + 1)})
+    with pytest.raises(ContextTooLarge, match="400,001 bytes"):
+        run(definition, record, too_large)
+
+
+def test_the_limit_counts_bytes_and_not_characters() -> None:
+    definition = define({"a": {"on": {"SET": {"actions": assign(text="é" * (CONTEXT_BYTES_MAX // 2))}}}})
+    with pytest.raises(ContextTooLarge):
+        run(definition, created(definition), event("SET"))
+
+
+def test_a_context_that_is_not_json_fails_the_event() -> None:
+    definition = define({"a": {"on": {"SET": {"actions": assign(file=lambda: object())}}}})
+    with pytest.raises(EventFailed, match="is not JSON"):
+        run(definition, created(definition), event("SET"))
+
+
+def test_what_is_committed_is_what_json_makes_of_the_context() -> None:
+    shared = {"list": (1, 2)}
+    definition = define({"a": {"on": {"SET": {"actions": assign(value=lambda: shared)}}}})
+    record = run(definition, created(definition), event("SET")).commit.record
+    shared["list"] = ()
+    assert record.snapshot.context == {"value": {"list": [1, 2]}}
+
+
+# -- mail ----------------------------------------------------------------------------------------
+
+
+def test_messages_and_timers_become_mail_in_order() -> None:
+    reference = {"type": "statebacked.instance", "id": "x", "machineName": "there", "machineInstanceName": "two"}
+    definition = define(
+        {"a": {"on": {"GO": "b"}}, "b": {
+            "entry": [send_to(reference, "NOW"), send_to(reference, "LATER", delay=50), send("SELF")],
+            "after": {"100": "a"},
+        }},
+    )  # fmt: skip
+    commit = run(definition, created(definition), event("GO")).commit
+    ts = commit.record.ts
+    assert [(m.target.machine, m.event, m.due_at - ts, m.is_delayed) for m in commit.mail] == [
+        ("there", {"type": "NOW"}, 0, False),
+        ("there", {"type": "LATER"}, 50, True),
+        ("here", {"type": "SELF"}, 0, False),
+        ("here", {"type": "xstate.after(100)#m.b"}, 100, True),
+    ]
+    assert all(m.sender == HERE and not m.is_platform for m in commit.mail)
+
+
+def test_mail_has_the_same_ids_when_its_turn_is_replayed() -> None:
+    definition = define({"a": {"on": {"GO": {"actions": [send("ONE"), send("TWO", delay=5)]}}}})
+    record = created(definition)
+    first, again = (run(definition, record, event("GO"), now=now).commit for now in (2000.0, 3000.0))
+    assert [mail.id for mail in first.mail] == [mail.id for mail in again.mail]
+    assert len({mail.id for mail in first.mail}) == 2
+
+
+def test_leaving_a_state_cancels_its_timer() -> None:
+    definition = define({"a": {"after": {"100": "b"}, "on": {"GO": "b"}}, "b": {}})
+    record = created(definition)
+    assert run(definition, record, event("GO")).commit.cancelled == ("xstate.after(100)#m.a",)
+
+
+def test_cancel_takes_back_what_the_same_turn_sent_with_a_delay_and_only_that() -> None:
+    definition = define(
+        {"a": {"on": {"GO": {"actions": [send("X"), send("X", delay=5), cancel("X"), send("X", delay=9)]}}}}
+    )
+    commit = run(definition, created(definition), event("GO")).commit
+    assert [(mail.is_delayed, mail.due_at - commit.record.ts) for mail in commit.mail] == [(False, 0), (True, 9)]
+    assert commit.cancelled == ("X",)
+
+
+def test_an_event_to_another_instance_must_be_json() -> None:
+    send_object = send_parent(lambda: {"type": "X", "value": object()})
+    definition = define({"a": {"on": {"GO": {"actions": send_object}}}})
+    record = created(definition, parents=(Parent(PARENT, "kid"),))
+    with pytest.raises(EventFailed, match="an event that here/one sends to parents/mother is not JSON"):
+        run(definition, record, event("GO"))
+
+
+def test_send_parent_reaches_every_parent() -> None:
+    father = Address("org", "parents", "father")
+    definition = define({"a": {"entry": send_parent("HI")}})
+    parents = (Parent(PARENT, "kid"), Parent(father, "son"))
+    commit = run(definition, None, Create(version_id="ver_1", parents=parents)).commit
+    assert kinds(commit.mail) == [("event", "parents/mother"), ("event", "parents/father")]
+
+
+def test_send_parent_without_a_parent_is_an_error_communication_event() -> None:
+    definition = define({"a": {"entry": send_parent("HI"), "on": {"error.communication": "b"}}, "b": {}})
+    turned = run(definition, None, Create(version_id="ver_1"))
+    assert turned.commit.record.snapshot.value == "b"
+    assert turned.commit.mail == ()
+
+
+# -- children ------------------------------------------------------------------------------------
+
+
+def test_persistent_children_are_created_and_stopped_by_mail() -> None:
+    definition = define(
+        {
+            "a": {"on": {"GO": "b"}},
+            "b": {
+                "entry": assign(kid=lambda: spawn_persistent("kids", context={"x": 1}, version="ver_9")),
+                "invoke": {"id": "invoked", "src": persistent("kids", name="fixed"), "data": {"y": 2}},
+                "on": {"BACK": "a"},
+            },
+        }
+    )
+    going = run(definition, created(definition), event("GO")).commit
+    assert kinds(going.mail) == [("create", "kids/name-1"), ("create", "kids/fixed")]
+    spawned, invoked = (mail.creation for mail in going.mail)
+    assert spawned is not None
+    assert invoked is not None
+    assert (spawned.child_id, spawned.context, spawned.version_id) == ("name-1", {"x": 1}, "ver_9")
+    assert (invoked.child_id, invoked.context, invoked.version_id) == ("invoked", {"y": 2}, None)
+    back = run(definition, going.record, event("BACK")).commit
+    assert kinds(back.mail) == [("stop", "kids/fixed")]
+
+
+def test_a_child_that_ends_tells_its_parents_and_drops_its_timers() -> None:
+    definition = define(
+        {
+            "a": {"entry": send("LATER", delay=10), "on": {"END": "z"}},
+            "z": {"type": "final", "data": {"sum": 3}, "entry": send("NEVER", delay=10)},
+        }
+    )
+    record = created(definition, parents=(Parent(PARENT, "kid"),))
+    commit = run(definition, record, event("END")).commit
+    assert commit.cancels_all
+    (mail,) = commit.mail
+    assert (mail.target, mail.event, mail.is_platform) == (
+        PARENT,
+        {"type": "done.invoke.kid", "data": {"sum": 3}},
+        True,
+    )
+
+
+def test_a_stopped_instance_runs_its_exit_actions_and_stops_its_children() -> None:
+    definition = define(
+        {"a": {"invoke": {"id": "kid", "src": persistent("kids", name="k")}, "exit": "bye"}},
+        actions={"bye": lambda: None},
+    )
+    turned = run(definition, created(definition), Stop(sender=PARENT, mail_id="mail-1"))
+    assert turned.commit.consumed == ("mail-1",)
+    assert turned.commit.cancels_all
+    assert kinds(turned.commit.mail) == [("stop", "kids/k")]
+    assert [effect.action for effect in turned.effects if isinstance(effect, RunAction)] == ["bye"]
+
+
+async def service() -> None: ...
+
+
+def test_lost_children_get_their_error_events_first_each_as_a_transition_of_its_own() -> None:
+    definition = define(
+        {
+            "a": {
+                "invoke": [{"id": "one", "src": service, "onError": "b"}, {"id": "two", "src": service}],
+                "on": {"error.platform.two": {"actions": []}},
+            },
+            "b": {"on": {"GO": "c"}},
+            "c": {},
+        },
+    )
+    record = created(definition)
+    assert set(record.snapshot.children) == {"one", "two"}
+    commit = run(definition, record, event("GO"), lost=("one",)).commit
+    assert [(entry.sequence, entry.event["type"], entry.state) for entry in commit.journal] == [
+        (2, "error.platform.one", "b"),
+        (3, "GO", "c"),
+    ]
+    assert commit.record.snapshot.children == {}
+
+
+def test_a_lost_child_that_nobody_handles_ends_the_instance_and_the_commit_stands() -> None:
+    definition = define({"a": {"invoke": {"id": "one", "src": service}}})
+    record = created(definition, parents=(Parent(PARENT, "kid"),))
+    turned = run(definition, record, event("GO"), lost=("one",))
+    assert isinstance(turned.refused, InvalidState)
+    assert turned.commit.record.snapshot.status == "error"
+    assert turned.commit.consumed == ()
+    assert [entry.event["type"] for entry in turned.commit.journal] == ["error.platform.one"]
+    assert [mail.event and mail.event["type"] for mail in turned.commit.mail] == ["error.platform.kid"]
+
+
+def test_authorisation_comes_after_the_lost_children() -> None:
+    states_seen: list[Any] = []
+    definition = define(
+        {"a": {"invoke": {"id": "one", "src": service, "onError": "b"}}, "b": {}},
+        allow_write=lambda request: bool(states_seen.append(request.state) or True),
+    )
+    run(definition, created(definition), event("GO", auth_context={}), lost=("one",))
+    assert states_seen == ["b"]
