@@ -19,7 +19,6 @@ import msgspec
 from perdure.errors import EventFailed
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.effect import (
-    Cancel,
     ChildTarget,
     InstanceTarget,
     Log,
@@ -31,11 +30,11 @@ from perdure.statechart.effect import (
 from perdure.statechart.event import ERROR_EXECUTION, done_state_type, to_event
 from perdure.statechart.guard import Test
 from perdure.statechart.machine import After, Invoke, StateNode
-from perdure.statechart.spawning import spawning
+from perdure.statechart.spawning import spawner
 
 if TYPE_CHECKING:
     from perdure.statechart.callables import UniformCall
-    from perdure.statechart.step import Macrostep
+    from perdure.statechart.macrostep import Macrostep
 
 __all__ = [
     "Action",
@@ -185,8 +184,11 @@ class Assign(msgspec.Struct, frozen=True):
     updates: UniformCall
 
     def perform(self, step: Macrostep) -> None:
-        with spawning(step):
+        token = spawner.set(step)
+        try:
             changed = self.updates(step.context, step.event, step)
+        finally:
+            spawner.reset(token)
         if not isinstance(changed, Mapping):
             raise EventFailed(f"an assigner must return a mapping of keys to change, not {type(changed).__name__}")
         step.context = {**step.context, **changed}
@@ -252,7 +254,10 @@ class CancelEvent(msgspec.Struct, frozen=True):
     send_id: UniformCall
 
     def perform(self, step: Macrostep) -> None:
-        step.effects.append(Cancel(str(self.send_id(step.context, step.event, step))))
+        send_id = self.send_id(step.context, step.event, step)
+        if not isinstance(send_id, str):
+            raise EventFailed(f"cancel needs a send id, which is a string, not {type(send_id).__name__}")
+        step.cancel(send_id)
 
 
 class LogValue(msgspec.Struct, frozen=True):
@@ -271,7 +276,7 @@ class Stop(msgspec.Struct, frozen=True):
     child: UniformCall
 
     def perform(self, step: Macrostep) -> None:
-        step.stop_child(self.child(step.context, step.event, step))
+        step.stop_referenced(self.child(step.context, step.event, step))
 
 
 class Choose(msgspec.Struct, frozen=True):
@@ -323,7 +328,7 @@ class CancelTimer(msgspec.Struct, frozen=True):
     after: After
 
     def perform(self, step: Macrostep) -> None:
-        step.effects.append(Cancel(self.after.event))
+        step.cancel(self.after.event)
 
 
 class Announce(msgspec.Struct, frozen=True):

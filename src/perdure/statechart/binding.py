@@ -7,8 +7,11 @@ names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import Any
 
 from perdure.errors import EventFailed, MachineConfigError
@@ -17,12 +20,9 @@ from perdure.statechart import action as act
 from perdure.statechart import guard as gua
 from perdure.statechart.callables import UniformCall, accepted_parameters, uniform
 from perdure.statechart.defects import Defects, child_path, nearest
-from perdure.statechart.machine import Implementations, StateNode
+from perdure.statechart.machine import Implementations, PersistentSource, StateNode
 
 __all__ = ["Binder"]
-
-REFERENCE_DEPTH = 20
-"""How many names in a row an implementation may refer on to before it counts as going round in a circle."""
 
 
 class Binder:
@@ -33,8 +33,33 @@ class Binder:
         self.defects = defects
         self.actions: dict[str, Callable[..., Any]] = {}
         self.services: dict[str, Any] = {}
+        self.following: list[str] = []
+        """The names whose implementations are being bound right now, to tell when they go round in a circle."""
         self.resolve_state: Callable[[Json, str], tuple[StateNode, ...]]
         """Set by the front end: the states that ``in_state`` names."""
+
+    def check_implementations(self) -> None:
+        """Check what implements the names, and take in every custom action: ``pure`` may name one at run time."""
+        for kind in ("actions", "guards", "services", "delays"):
+            known: object = getattr(self.implementations, kind)
+            if not isinstance(known, Mapping):
+                self.defects.add(kind, f"the {kind} cannot be {describe(known)}", "Give a dict of names.")
+        self.defects.raise_if_any()
+        for name, implementation in self.implementations.actions.items():
+            if callable(implementation):
+                self.custom_action(name, implementation, None, child_path("actions", str(name)))
+
+    @contextmanager
+    def followed(self, kind: str, name: str, path: str) -> Iterator[bool]:
+        """While a name's implementation is bound; yields false, with a defect, when that goes round in a circle."""
+        reference = f"{kind} {name!r}"
+        if reference in self.following:
+            self.defects.add(path, f"the {reference} is implemented by itself in a circle")
+            yield False
+            return
+        self.following.append(reference)
+        yield True
+        self.following.pop()
 
     # -- actions -----------------------------------------------------------------------------------
 
@@ -48,17 +73,16 @@ class Binder:
         action = self.action(config, path)
         return () if action is None else (action,)
 
-    def action(self, config: Any, path: str, depth: int = 0) -> act.Action | None:
+    def action(self, config: Any, path: str, params: Json = None) -> act.Action | None:
         """Bind one action; ``None``, with a defect, when it cannot be."""
         if isinstance(config, act.CREATED):
-            return self.created_action(config, path)
+            return self.created_action(config, path, params)
         if isinstance(config, str):
-            return self.named_action(config, None, path, depth)
+            return self.named_action(config, path, params)
         if callable(config):
-            return self.custom_action(path, config, None, path)
+            return self.custom_action(path, config, params, path)
         if isinstance(config, Mapping) and isinstance(config.get("type"), str):
-            params = {key: value for key, value in config.items() if key != "type"}
-            return self.named_action(config["type"], params or None, path, depth)
+            return self.named_action(config["type"], path, parameters(config, params))
         self.defects.add(
             path,
             f"an action cannot be {describe(config)}",
@@ -66,18 +90,16 @@ class Binder:
         )
         return None
 
-    def named_action(self, name: str, params: Json, path: str, depth: int) -> act.Action | None:
+    def named_action(self, name: str, path: str, params: Json) -> act.Action | None:
         known = self.implementations.actions
         if name not in known:
             self.defects.add(path, f"the action {name!r} is not implemented", nearest(name, known))
             return None
         implementation = known[name]
         if callable(implementation):
-            return self.custom_action(name, implementation, params, path)
-        if depth >= REFERENCE_DEPTH:
-            self.defects.add(path, f"the action {name!r} is implemented by itself in a circle")
-            return None
-        return self.action(implementation, path, depth + 1)
+            return act.Custom(name, params)
+        with self.followed("action", name, path) as is_new:
+            return self.action(implementation, path, params) if is_new else None
 
     def custom_action(self, name: str, function: Callable[..., Any], params: Json, path: str) -> act.Action | None:
         if not self.check_parameters(function, path):
@@ -85,36 +107,44 @@ class Binder:
         self.actions[name] = function
         return act.Custom(name, params)
 
-    def created_action(self, config: Any, path: str) -> act.Action | None:
+    def created_action(self, config: Any, path: str, params: Json) -> act.Action | None:
+        """Bind what an action creator returned; its callables see ``params`` in their meta."""
         if isinstance(config, act.AssignConfig):
-            updates = self.mapper(config.assignment, path, "the assigner")
+            updates = self.mapper(config.assignment, path, "the assigner", params)
             return None if updates is None else act.Assign(updates)
         if isinstance(config, act.SendConfig):
-            return self.send_action(config, path)
+            return self.send_action(config, path, params)
         if isinstance(config, act.ChooseConfig):
             return self.choose_action(config, path)
         if isinstance(config, act.CancelConfig):
-            send_id = self.value(config.send_id, path, "the send id")
+            send_id = self.value_of(config.send_id, path, "the send id", params, is_text)
             return None if send_id is None else act.CancelEvent(send_id)
         if isinstance(config, act.StopConfig):
-            child = self.value(config.child, path, "the child to stop")
+            child = self.value_of(config.child, path, "the child to stop", params, is_child)
             return None if child is None else act.Stop(child)
         if isinstance(config, act.LogConfig):
-            expression = config.expression
-            if expression is None:
-                return act.LogValue(lambda context, event, step: {"context": context, "event": event}, config.label)
-            value = self.value(expression, path, "the log expression")
-            return None if value is None else act.LogValue(value, config.label)
+            return self.log_action(config, path, params)
         if not callable(config.get_actions):
             self.defects.add(path, f"pure takes a callable, not {describe(config.get_actions)}")
             return None
-        get_actions = self.function(config.get_actions, path, "pure")
+        get_actions = self.function(config.get_actions, path, "pure", params)
         return None if get_actions is None else act.Pure(get_actions, path)
 
-    def send_action(self, config: act.SendConfig, path: str) -> act.Action | None:
-        event = self.event_expression(config.event, path)
-        delay = None if config.delay is None else self.delay(config.delay, path)
-        target = self.value(config.target, path, "the target")
+    def log_action(self, config: act.LogConfig, path: str, params: Json) -> act.Action | None:
+        label: object = config.label
+        if label is not None and not isinstance(label, str):
+            self.defects.add(path, f"the label of a log cannot be {describe(label)}", "Give a string.")
+        if config.expression is None:
+            return act.LogValue(lambda context, event, step: {"context": context, "event": event}, config.label)
+        value = self.value(config.expression, path, "the log expression", params)
+        return None if value is None else act.LogValue(value, config.label)
+
+    def send_action(self, config: act.SendConfig, path: str, params: Json) -> act.Action | None:
+        if config.id is not None and not is_text(config.id):
+            self.defects.add(path, f"a send id cannot be {describe(config.id)}", "Give a non-empty string.")
+        event = self.event_expression(config.event, path, params)
+        delay = None if config.delay is None else self.delay(config.delay, path, params)
+        target = self.value_of(config.target, path, "the target", params, is_address)
         if event is None or target is None or (config.delay is not None and delay is None):
             return None
         if config.is_internal:
@@ -137,9 +167,9 @@ class Binder:
             branches.append((guard, actions))
         return act.Choose(tuple(branches))
 
-    def event_expression(self, event: Any, path: str) -> UniformCall | None:
+    def event_expression(self, event: Any, path: str, params: Json) -> UniformCall | None:
         if callable(event):
-            expression = self.function(event, path, "the event expression")
+            expression = self.function(event, path, "the event expression", params)
             return None if expression is None else act.computed_event(expression, f"the event expression at {path}")
         if isinstance(event, str) and event:
             return act.constant_event({"type": event})
@@ -161,27 +191,25 @@ class Binder:
             binder.defects.raise_if_any()
         except MachineConfigError as error:
             raise EventFailed(f"pure at {label} returned what is no action: {error}") from error
-        inline = binder.actions.keys() - self.actions.keys()
-        if inline:
-            raise EventFailed(f"pure at {label} returned an action with an inline callable: {sorted(inline)}")
+        if binder.actions:
+            raise EventFailed(f"pure at {label} returned an action with an inline callable: {sorted(binder.actions)}")
         assert action is not None
         return action
 
     # -- guards ------------------------------------------------------------------------------------
 
-    def guard(self, config: Any, path: str, depth: int = 0) -> gua.Test | None:
+    def guard(self, config: Any, path: str, params: Json = None) -> gua.Test | None:
         """Bind a guard; ``None`` means there is none, or a defect was added."""
         if config is None:
             return None
         if isinstance(config, (gua.And, gua.Or, gua.Not, gua.InState)):
-            return self.combined_guard(config, path, depth)
+            return self.combined_guard(config, path, params)
         if isinstance(config, str):
-            return self.named_guard(config, None, path, depth)
+            return self.named_guard(config, path, params)
         if callable(config):
-            return self.function(config, path, "the guard")
+            return self.function(config, path, "the guard", params)
         if isinstance(config, Mapping) and isinstance(config.get("type"), str):
-            params = {key: value for key, value in config.items() if key != "type"}
-            return self.named_guard(config["type"], params or None, path, depth)
+            return self.named_guard(config["type"], path, parameters(config, params))
         self.defects.add(
             path,
             f"a guard cannot be {describe(config)}",
@@ -189,7 +217,7 @@ class Binder:
         )
         return None
 
-    def named_guard(self, name: str, params: Json, path: str, depth: int) -> gua.Test | None:
+    def named_guard(self, name: str, path: str, params: Json) -> gua.Test | None:
         known = self.implementations.guards
         if name not in known:
             self.defects.add(path, f"the guard {name!r} is not implemented", nearest(name, known))
@@ -197,19 +225,20 @@ class Binder:
         implementation = known[name]
         if callable(implementation):
             return self.function(implementation, path, f"guard {name!r}", params)
-        if depth >= REFERENCE_DEPTH:
-            self.defects.add(path, f"the guard {name!r} is implemented by itself in a circle")
+        if implementation is None:
+            self.defects.add(path, f"the guard {name!r} is implemented by nothing")
             return None
-        return self.guard(implementation, path, depth + 1)
+        with self.followed("guard", name, path) as is_new:
+            return self.guard(implementation, path, params) if is_new else None
 
-    def combined_guard(self, config: Any, path: str, depth: int) -> gua.Test | None:
+    def combined_guard(self, config: Any, path: str, params: Json) -> gua.Test | None:
         if isinstance(config, gua.InState):
             nodes = self.resolve_state(config.state, path)
             return lambda context, event, step: step.configuration.nodes.issuperset(nodes)
         parts = (config.guard,) if isinstance(config, gua.Not) else config.guards
         tests: list[gua.Test] = []
         for part in parts:
-            test = self.guard(part, path, depth)
+            test = self.guard(part, path, params)
             if test is None:
                 if part is None:
                     self.defects.add(path, "a combined guard cannot contain nothing")
@@ -223,7 +252,7 @@ class Binder:
 
     # -- delays, services, data --------------------------------------------------------------------
 
-    def delay(self, config: Any, path: str, depth: int = 0) -> UniformCall | None:
+    def delay(self, config: Any, path: str, params: Json = None) -> UniformCall | None:
         """Bind a delay: a callable that gives milliseconds, or the name that nobody knows when it was computed."""
         known = self.implementations.delays
         milliseconds = as_milliseconds(config)
@@ -233,49 +262,63 @@ class Binder:
             if config not in known:
                 self.defects.add(path, f"the delay {config!r} is not implemented", nearest(config, known))
                 return None
-            if depth >= REFERENCE_DEPTH:
-                self.defects.add(path, f"the delay {config!r} is implemented by itself in a circle")
-                return None
-            return self.delay(known[config], path, depth + 1)
+            with self.followed("delay", config, path) as is_new:
+                return self.delay(known[config], path, params) if is_new else None
         if not callable(config):
             self.defects.add(
-                path, f"a delay cannot be {describe(config)}", "Give milliseconds, a timedelta, a name or a callable."
+                path,
+                f"a delay cannot be {describe(config)}",
+                "Give finite milliseconds, a timedelta, a name or a callable.",
             )
             return None
-        function = self.function(config, path, "the delay")
+        function = self.function(config, path, "the delay", params)
         return None if function is None else computed_delay(function, known, path)
 
-    def service(self, config: Any, path: str, depth: int = 0) -> tuple[str, Json] | None:
-        """Bind an invocation's source to the name it is known by among the services, and its parameters."""
-        params: Json = None
+    def service(self, config: Any, path: str, params: Json = None) -> tuple[str | PersistentSource, Json] | None:
+        """Bind an invocation's source to what it is known by, and its parameters.
+
+        A service is anything that a runner of children can run: a callable, another machine, and what else it knows.
+        """
+        if isinstance(config, PersistentSource):
+            if not is_text(config.machine):
+                self.defects.add(path, f"a persistent child's machine cannot be {describe(config.machine)}")
+            return config, params
         if isinstance(config, Mapping) and isinstance(config.get("type"), str):
-            params = {key: value for key, value in config.items() if key != "type"} or None
-            config = config["type"]
-        if isinstance(config, str):
-            known = self.implementations.services
-            if config not in known:
-                self.defects.add(path, f"the service {config!r} is not implemented", nearest(config, known))
-                return None
-            name, config = config, known[config]
-        else:
-            name = path
-        if not callable(config):
-            self.defects.add(path, f"a service cannot be {describe(config)}", "Give a name or a callable.")
+            config, params = config["type"], parameters(config, params)
+        if not isinstance(config, str):
+            return self.unnamed_service(path, config, path, params)
+        known = self.implementations.services
+        if config not in known:
+            self.defects.add(path, f"the service {config!r} is not implemented", nearest(config, known))
             return None
-        if not self.check_parameters(config, path):
+        implementation = known[config]
+        if isinstance(implementation, (str, Mapping, PersistentSource)):
+            with self.followed("service", config, path) as is_new:
+                return self.service(implementation, path, params) if is_new else None
+        return self.unnamed_service(config, implementation, path, params)
+
+    def unnamed_service(self, name: str, config: Any, path: str, params: Json) -> tuple[str, Json] | None:
+        if config is None or isinstance(config, (bool, int, float, Mapping, list, tuple)):
+            self.defects.add(
+                path, f"a service cannot be {describe(config)}", "Give a name, a callable, or another machine."
+            )
+            return None
+        if callable(config) and not self.check_parameters(config, path):
             return None
         self.services[name] = config
         return name, params
 
-    def mapper(self, config: Any, path: str, label: str) -> UniformCall | None:
+    # -- values ------------------------------------------------------------------------------------
+
+    def mapper(self, config: Any, path: str, label: str, params: Json = None) -> UniformCall | None:
         """A callable, a value, or a mapping whose values are callables or values."""
         if not isinstance(config, Mapping):
-            return self.value(config, path, label)
+            return self.value(config, path, label, params)
         constants = {key: value for key, value in config.items() if not callable(value)}
         functions = []
         for key, value in config.items():
             if callable(value):
-                function = self.function(value, child_path(path, str(key)), f"{label} of {key!r}")
+                function = self.function(value, child_path(path, str(key)), f"{label} of {key!r}", params)
                 if function is None:
                     return None
                 functions.append((key, function))
@@ -287,14 +330,26 @@ class Binder:
 
         return compute
 
-    def value(self, config: Any, path: str, label: str) -> UniformCall | None:
+    def value_of(
+        self, config: Any, path: str, label: str, params: Json, is_valid: Callable[[Any], bool]
+    ) -> UniformCall | None:
+        """A callable of the context, or a constant that has to be valid."""
+        if not callable(config) and not is_valid(config):
+            self.defects.add(path, f"{label} cannot be {describe(config)}")
+            return None
+        return self.value(config, path, label, params)
+
+    def value(self, config: Any, path: str, label: str, params: Json = None) -> UniformCall | None:
         """A callable of the context, or a constant."""
         if callable(config):
-            return self.function(config, path, label)
+            return self.function(config, path, label, params)
         return lambda context, event, step: config
 
     def function(self, function: Any, path: str, label: str, params: Json = None) -> UniformCall | None:
         if not self.check_parameters(function, path):
+            return None
+        if iscoroutinefunction(function):
+            self.defects.add(path, f"{label} cannot be async", "Only actions and services may wait for anything.")
             return None
         return uniform(function, f"{label} at {path}", params)
 
@@ -311,11 +366,32 @@ class Binder:
         return True
 
 
+def parameters(config: Mapping[str, Any], outer: Json) -> Json:
+    """The other keys of ``{"type": name, ...}``; those of a reference win over those of what it refers to."""
+    return {**{key: value for key, value in config.items() if key != "type"}, **(outer or {})} or None
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def is_address(value: Any) -> bool:
+    """Whether a send can go there: an id, or a reference to an instance."""
+    return value != "" and act.as_target(value) is not None
+
+
+def is_child(value: Any) -> bool:
+    """Whether it names a child to stop: an id, or a reference."""
+    return is_text(value.get("id") if isinstance(value, Mapping) else value)
+
+
 def as_milliseconds(value: Any) -> float | None:
-    """Milliseconds of a number or a ``timedelta``, never negative; ``None`` for anything else."""
+    """Milliseconds of a finite number or a ``timedelta``, never negative; ``None`` for anything else."""
     if isinstance(value, timedelta):
         value = value.total_seconds() * 1000
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return max(value, 0)
 

@@ -11,8 +11,10 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from perdure.errors import EventFailed
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.binding import Binder, describe
+from perdure.statechart.callables import accepted_parameters
 from perdure.statechart.defects import Defects, child_path, nearest
 from perdure.statechart.machine import Implementations, Machine, StateNode
 from perdure.statechart.transition_config import TransitionReader, resolve_path
@@ -53,7 +55,11 @@ def create_machine(
     if not isinstance(given, Mapping):
         defects.add("$", f"a machine config cannot be {describe(given)}", "Give a dict.")
         defects.raise_if_any()
+    limit: object = max_microsteps
+    if not isinstance(limit, int) or limit < 1:
+        defects.add("max_microsteps", f"the limit cannot be {describe(limit)}", "Give a whole number from 1.")
     builder = MachineBuilder(config, implementations, defects)
+    builder.binder.check_implementations()
     builder.make_nodes()
     builder.read_nodes()
     context = builder.initial_context()
@@ -117,14 +123,21 @@ class MachineBuilder:
                     self.defects.add(states_path, f"the state key {child_key!r} is not a non-empty string")
                     continue
                 pending.append((child_key, child, node, child_path(states_path, child_key)))
+        for node in reversed(self.nodes):
+            node.last = max(node.last, node.order)
+            if node.parent is not None:
+                node.parent.last = max(node.parent.last, node.last)
 
     def make_node(self, key: str, config: Mapping[str, Any], parent: StateNode | None, path: str) -> StateNode:
         node_path: tuple[str, ...]
         if parent is None:
-            given = config.get("id", config.get("key", "(machine)"))
-            key, default_id, node_path, depth = str(given), str(given), (), 0
+            given = config.get("key", "(machine)")
+            if not isinstance(given, str) or not given:
+                self.defects.add("$.key", f"a key cannot be {describe(given)}", "Give a non-empty string.")
+                given = "(machine)"
+            key, default_id, node_path = given, given, ()
         else:
-            node_path, depth = (*parent.path, key), parent.depth + 1
+            node_path = (*parent.path, key)
             default_id = self.delimiter.join((self.nodes[0].id, *node_path))
         identity = config.get("id", default_id)
         if not isinstance(identity, str) or not identity:
@@ -132,7 +145,7 @@ class MachineBuilder:
                 child_path(path, "id"), f"an id cannot be {describe(identity)}", "Give a non-empty string."
             )
             identity = default_id
-        node = StateNode(id=identity, key=key, path=node_path, parent=parent, depth=depth, order=len(self.nodes))
+        node = StateNode(id=identity, key=key, path=node_path, parent=parent, order=len(self.nodes))
         node.kind = self.kind_of(config, path, parent)  # type: ignore[assignment]  # checked against KINDS there
         known = HISTORY_KEYS if node.kind == "history" else ROOT_KEYS if parent is None else STATE_KEYS
         self.defects.unknown_keys(path, config, known)
@@ -152,6 +165,8 @@ class MachineBuilder:
             self.defects.add(
                 child_path(path, "history"), f"history cannot be {describe(history)}", "Give 'shallow' or 'deep'."
             )
+        if history and kind not in (None, "history"):
+            self.defects.add(child_path(path, "history"), "only a state of type history has a history")
         if kind is None:
             kind = "history" if history else "compound" if states else "atomic"
         elif kind not in KINDS:
@@ -175,6 +190,10 @@ class MachineBuilder:
         for node, config, path in self.configs:
             node.meta = config.get("meta")
             node.description = config.get("description")
+            if node.description is not None and not isinstance(node.description, str):
+                self.defects.add(
+                    child_path(path, "description"), f"a description cannot be {describe(node.description)}"
+                )
             node.tags = self.tags(config.get("tags"), child_path(path, "tags"))
             if node.kind == "history":
                 self.read_history(reader, node, config, path)
@@ -222,6 +241,10 @@ class MachineBuilder:
                 self.defects.add(
                     child_path(path, "target"), "the default target of a history state cannot be another one"
                 )
+            elif node.parent is not None and not all(map(node.parent.encloses, node.history_target)):
+                self.defects.add(
+                    child_path(path, "target"), "the default target of a history state lies in the state that it is in"
+                )
 
     def tags(self, config: Any, path: str) -> tuple[str, ...]:
         if config is None:
@@ -230,47 +253,71 @@ class MachineBuilder:
         if not isinstance(tags, (list, tuple, set, frozenset)) or not all(isinstance(tag, str) for tag in tags):
             self.defects.add(path, f"tags cannot be {describe(config)}", "Give a string or a list of strings.")
             return ()
-        return tuple(tags)
+        return tuple(sorted(tags) if isinstance(tags, (set, frozenset)) else tags)
 
     def states_of_value(self, value: Json, path: str) -> tuple[StateNode, ...]:
         """The states that ``in_state`` asks for: an id, a path from the root, or a state value."""
         if isinstance(value, str):
-            node = (
-                self.by_id.get(value[1:])
-                if value.startswith("#")
-                else resolve_path(self.nodes[0], value, self.delimiter)
-            )
-            if node is None:
-                known = [other.key for other in self.nodes[0].states]
-                self.defects.add(path, f"in_state: {value!r} is no state of this machine", nearest(value, known))
-            return () if node is None else (node,)
+            root = self.nodes[0]
+            node = self.by_id.get(value[1:]) if value.startswith("#") else resolve_path(root, value, self.delimiter)
+            return self.states_that_can_be_active(node, value, root, path)
         found: list[StateNode] = []
-        pending = [(self.nodes[0], value)]
+        pending: list[tuple[StateNode, Json]] = [(self.nodes[0], value)]
         while pending:
             parent, part = pending.pop()
             if isinstance(part, str):
                 part = {part: {}}
-            for key, below in part.items() if isinstance(part, Mapping) else [(str(part), {})]:
+            if not isinstance(part, Mapping):
+                self.defects.add(path, f"in_state: a state value cannot be {describe(part)}", "Give a key or a dict.")
+                continue
+            for key, below in part.items():
                 child = parent.children.get(key)
-                if child is None:
-                    self.defects.add(
-                        path, f"in_state: {key!r} is no state of {parent.id!r}", nearest(key, parent.children)
-                    )
-                else:
-                    found.append(child)
+                found += self.states_that_can_be_active(child, key, parent, path)
+                if child is not None:
                     pending.append((child, below))
         return tuple(found)
+
+    def states_that_can_be_active(
+        self, node: StateNode | None, name: Any, within: StateNode, path: str
+    ) -> tuple[StateNode, ...]:
+        if node is not None and node.kind != "history":
+            return (node,)
+        known = [child.key for child in within.states]
+        self.defects.add(
+            path,
+            f"in_state: {describe(name)} is no state of {within.id!r} that can be active",
+            nearest(str(name), known),
+        )
+        return ()
 
     def initial_context(self) -> Callable[[], JsonObject]:
         """A function that gives each new actor a context of its own."""
         context = self.config.get("context")
-        if callable(context):
-            function = context
-            return lambda: dict(function())
         if context is None:
             return dict
+        if callable(context):
+            return self.computed_context(context)
         if not isinstance(context, Mapping):
             self.defects.add("$.context", f"a context cannot be {describe(context)}", "Give a dict or a callable.")
             return dict
-        given = context
-        return lambda: copy.deepcopy(dict(given))
+        given = dict(context)
+        try:
+            copy.deepcopy(given)
+        except Exception as error:
+            self.defects.add("$.context", f"the context cannot be copied: {error}", "Give a callable that makes it.")
+        return lambda: copy.deepcopy(given)
+
+    def computed_context(self, function: Callable[..., Any]) -> Callable[[], JsonObject]:
+        call = self.binder.function(function, "$.context", "the context")
+        if call is None:
+            return dict
+        if accepted_parameters(function) > 0:
+            self.defects.add("$.context", "a callable context takes no arguments: there is nothing to give it yet")
+
+        def compute() -> JsonObject:
+            context = call({}, {}, None)
+            if not isinstance(context, Mapping):
+                raise EventFailed(f"the context at $.context must be a mapping, not {describe(context)}")
+            return dict(context)
+
+        return compute

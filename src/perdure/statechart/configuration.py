@@ -8,6 +8,7 @@ cache is dropped when it grows too large.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from perdure.errors import SnapshotMismatch
@@ -16,37 +17,38 @@ from perdure.statechart.machine import Machine, StateNode, Transition
 from perdure.statechart.snapshot import StateValue
 
 if TYPE_CHECKING:
-    from perdure.statechart.plan import Plan
+    from perdure.statechart.plan import Plan, QuickPlan
 
-__all__ = ["CACHE_LIMIT", "Configuration", "configuration_of", "restore_configuration"]
+__all__ = ["CACHE_LIMIT", "Configuration", "configuration_of", "make_room", "restore_configuration"]
 
-CACHE_LIMIT = 10_000
-"""Configurations per machine, and event types or plans per configuration, before the cache starts afresh."""
+CACHE_LIMIT = 500_000
+"""Active states, transitions and actions that one machine's cache may refer to before it starts afresh."""
 
 
 class Configuration:
-    """A legal set of active states of one machine. Compared by identity: equal sets are the same object."""
+    """A legal set of active states of one machine, interned: equal sets are the same object while the cache lasts."""
 
-    __slots__ = ("always", "candidates", "leaves", "nodes", "plans", "tags", "value")
+    __slots__ = ("active", "always", "candidates", "leaves", "nodes", "plans", "quick", "tags", "value")
 
     def __init__(self, machine: Machine, nodes: tuple[StateNode, ...]) -> None:
+        self.active = nodes
+        """The active states in document order."""
         self.nodes = frozenset(nodes)
-        leaf_nodes = [node for node in nodes if node.kind in ("atomic", "final")]
-        self.leaves = tuple(node.id for node in leaf_nodes)
-        self.value = state_value(machine.root, self.nodes)
+        self.leaves = leaf_ids(nodes)
+        self.value = state_value(nodes)
         self.tags = tuple(dict.fromkeys(tag for node in nodes for tag in node.tags))
-        self.always = candidate_transitions(leaf_nodes, "")
+        self.always = candidate_transitions(machine, self.leaves, "")
         self.candidates: dict[str, tuple[tuple[Transition, ...], ...]] = {}
         self.plans: dict[object, Plan] = {}
+        self.quick: dict[str, QuickPlan | None] = {}
+        """Per event type what ``quick_plan`` says; ``None`` where only the whole algorithm will do."""
 
     def candidates_for(self, machine: Machine, event_type: str) -> tuple[tuple[Transition, ...], ...]:
         """For each leaf with any: the transitions to try for this event type, in the order to try them."""
         found = self.candidates.get(event_type)
         if found is None:
-            leaves = [machine.by_id[leaf] for leaf in self.leaves]
-            found = candidate_transitions(leaves, event_type)
-            if len(self.candidates) >= CACHE_LIMIT:
-                self.candidates.clear()
+            found = candidate_transitions(machine, self.leaves, event_type)
+            make_room(machine, 1 + sum(map(len, found)))
             self.candidates[event_type] = found
         return found
 
@@ -54,14 +56,25 @@ class Configuration:
         return f"<Configuration {self.value!r}>"
 
 
-def configuration_of(machine: Machine, nodes: set[StateNode] | frozenset[StateNode]) -> Configuration:
+def make_room(machine: Machine, size: int) -> None:
+    """Account for a new entry of the cache; when it would be too large, start it afresh.
+
+    One account for the whole machine, since a thousand regions make few large configurations and a hostile sender many
+    small entries for event types that nobody knows.
+    """
+    machine.cached += size
+    if machine.cached > CACHE_LIMIT:
+        machine.configurations.clear()
+        machine.cached = size
+
+
+def configuration_of(machine: Machine, nodes: Iterable[StateNode]) -> Configuration:
     """The interned configuration with exactly these active states."""
     ordered = tuple(sorted(nodes, key=lambda node: node.order))
-    leaves = tuple(node.id for node in ordered if node.kind in ("atomic", "final"))
+    leaves = leaf_ids(ordered)
     found = machine.configurations.get(leaves)
     if found is None:
-        if len(machine.configurations) >= CACHE_LIMIT:
-            machine.configurations.clear()
+        make_room(machine, len(ordered))
         found = machine.configurations[leaves] = Configuration(machine, ordered)
     return found
 
@@ -77,7 +90,7 @@ def restore_configuration(machine: Machine, leaves: tuple[str, ...]) -> Configur
         nodes.update(node.ancestors())
     for node in nodes or {machine.root}:
         active = sum(child in nodes for child in node.states)
-        expected = {"compound": 1, "parallel": len(list(node.states))}.get(node.kind, 0)
+        expected = len(list(node.states)) if node.kind == "parallel" else int(node.kind == "compound")
         if active != expected or not nodes:
             raise SnapshotMismatch(
                 f"{list(leaves)} is no configuration of machine {machine.id!r}: "
@@ -86,37 +99,52 @@ def restore_configuration(machine: Machine, leaves: tuple[str, ...]) -> Configur
     return configuration_of(machine, nodes)
 
 
-def state_value(root: StateNode, active: frozenset[StateNode]) -> StateValue:
+def leaf_ids(nodes: Iterable[StateNode]) -> tuple[str, ...]:
+    return tuple(node.id for node in nodes if node.kind in ("atomic", "final"))
+
+
+def state_value(nodes: tuple[StateNode, ...]) -> StateValue:
     """XState's nested form: a compound state over an atomic child is ``{parent: child}``, deeper ones nest.
 
-    Bottom-up over the active nodes, so that nesting of any depth needs no recursion.
+    Built from the active states in document order, innermost first, so that nesting of any depth needs no recursion.
     """
-    values: dict[StateNode, StateValue] = {}
-    for node in sorted(active, key=lambda node: -node.order):
-        children = [child for child in node.states if child in active]
-        if not children:
-            values[node] = {}
-        elif node.kind == "compound" and not values[children[0]]:
-            values[node] = children[0].key
-        else:
-            values[node] = {child.key: values[child] for child in children}
-    return values[root]
+    values: dict[StateNode | None, dict[str, StateValue]] = {node: {} for node in nodes}
+    short: dict[StateNode | None, StateValue] = {}
+    for node in reversed(nodes):
+        below = values[node]
+        key, value = next(iter(below.items())) if len(below) == 1 else ("", None)
+        short[node] = key if node.kind == "compound" and value == {} else dict(reversed(below.items()))
+        if node.parent is not None:
+            values[node.parent][node.key] = short[node]
+    return short[nodes[0]]
 
 
-def candidate_transitions(leaves: list[StateNode], event_type: str) -> tuple[tuple[Transition, ...], ...]:
+def candidate_transitions(
+    machine: Machine, leaves: Iterable[str], event_type: str
+) -> tuple[tuple[Transition, ...], ...]:
     """For each leaf, innermost state first, the transitions whose descriptor matches; leaves without any are left out.
 
     Within a state the longest descriptor comes first; equal ones stay in the order of the config.
     """
+    matching: dict[StateNode, list[Transition]] = {}
     found = []
     for leaf in leaves:
         candidates: list[Transition] = []
-        for node in (leaf, *leaf.ancestors()):
-            if not event_type:
-                candidates += node.always
-                continue
-            matching = [t for t in node.transitions if descriptor_matches(t.event, event_type)]
-            candidates += sorted(matching, key=lambda t: descriptor_rank(t.event))
+        for node in with_ancestors(machine.by_id[leaf]):
+            if node not in matching:
+                matching[node] = matching_transitions(node, event_type) if event_type else node.always
+            candidates += matching[node]
         if candidates:
             found.append(tuple(candidates))
     return tuple(found)
+
+
+def with_ancestors(node: StateNode | None) -> Iterator[StateNode]:
+    while node is not None:
+        yield node
+        node = node.parent
+
+
+def matching_transitions(node: StateNode, event_type: str) -> list[Transition]:
+    matching = [transition for transition in node.transitions if descriptor_matches(transition.event, event_type)]
+    return sorted(matching, key=lambda transition: descriptor_rank(transition.event))

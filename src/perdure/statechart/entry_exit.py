@@ -8,6 +8,7 @@ https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
 from perdure.statechart.machine import StateNode, Transition
@@ -22,6 +23,9 @@ __all__ = [
     "transition_domains",
 ]
 
+ActiveStates = tuple[StateNode, ...]
+"""A configuration in document order."""
+
 History = Mapping[StateNode, tuple[StateNode, ...]]
 """For each history state whose parent was left: the states to restore."""
 
@@ -35,22 +39,25 @@ def transition_domains(transitions: Iterable[Transition], history: History) -> D
 
 
 def remove_conflicting_transitions(
-    enabled: Iterable[Transition], configuration: frozenset[StateNode], domains: Domains
+    enabled: Iterable[Transition], configuration: ActiveStates, domains: Domains
 ) -> tuple[Transition, ...]:
     """Of transitions that leave a common state keep one: a descendant's pre-empts its ancestor's, else the first."""
-    kept: list[Transition] = []
-    exit_sets: dict[Transition, set[StateNode]] = {}
+    kept: dict[Transition, set[StateNode]] = {}
+    taken_by: dict[StateNode, Transition] = {}
     for transition in enabled:
-        leaves = exit_sets[transition] = compute_exit_set((transition,), configuration, domains)
-        rivals = [other for other in kept if not leaves.isdisjoint(exit_sets[other])]
+        leaving = compute_exit_set((transition,), configuration, domains)
+        rivals = {taken_by[node] for node in leaving if node in taken_by}
         if all(transition.source.descends_from(rival.source) for rival in rivals):
-            kept = [other for other in kept if other not in rivals]
-            kept.append(transition)
+            for rival in rivals:
+                for node in kept.pop(rival):
+                    del taken_by[node]
+            kept[transition] = leaving
+            taken_by.update(dict.fromkeys(leaving, transition))
     return tuple(kept)
 
 
 def compute_exit_set(
-    transitions: Iterable[Transition], configuration: frozenset[StateNode], domains: Domains
+    transitions: Iterable[Transition], configuration: ActiveStates, domains: Domains
 ) -> set[StateNode]:
     """The active states below the domain of any of the transitions; all of them when one re-enters the root."""
     leaving: set[StateNode] = set()
@@ -58,8 +65,18 @@ def compute_exit_set(
         if not transition.targets:
             continue
         domain = domains[transition]
-        leaving.update(node for node in configuration if domain is None or node.descends_from(domain))
+        leaving.update(configuration if domain is None else active_below(domain, configuration))
     return leaving
+
+
+def active_below(node: StateNode, configuration: ActiveStates) -> ActiveStates:
+    """The active proper descendants: in document order they stand next to one another."""
+    first = bisect_right(configuration, node.order, key=document_order)
+    return configuration[first : bisect_right(configuration, node.last, lo=first, key=document_order)]
+
+
+def document_order(node: StateNode) -> int:
+    return node.order
 
 
 def transition_domain(transition: Transition, history: History) -> StateNode | None:
@@ -79,7 +96,7 @@ def effective_targets(targets: Iterable[StateNode], history: History) -> list[St
     found: list[StateNode] = []
     for target in targets:
         if target.kind == "history":
-            found += effective_targets(history_targets(target, history), history)
+            found += history_targets(target, history)
         else:
             found.append(target)
     return found
@@ -113,7 +130,7 @@ def compute_entry_set(transitions: Iterable[Transition], domains: Domains, histo
         for target in effective_targets(transition.targets, history):
             if target is not domain:
                 incomplete += add_with_ancestors(target, domain, entering)
-    complete_by_default(entering, incomplete, history)
+    complete_by_default(entering, incomplete)
     return entering
 
 
@@ -129,33 +146,32 @@ def add_with_ancestors(node: StateNode, until: StateNode | None, entering: set[S
     return added
 
 
-def complete_by_default(entering: set[StateNode], incomplete: list[StateNode], history: History) -> None:
+def complete_by_default(entering: set[StateNode], incomplete: list[StateNode]) -> None:
     """Give every compound state without an entered child its initial one, and every parallel state all its regions."""
+    has_entered_child = {node.parent for node in entering}
     while incomplete:
         node = incomplete.pop()
-        if node.kind == "compound":
-            if not any(child in entering for child in node.states):
-                for target in effective_targets(node.initial, history):
-                    incomplete += add_with_ancestors(target, node, entering)
+        if node.kind == "compound" and node not in has_entered_child:
+            for target in node.initial:
+                added = add_with_ancestors(target, node, entering)
+                has_entered_child.update(child.parent for child in added)
+                incomplete += added
         elif node.kind == "parallel":
             missing = [child for child in node.states if child not in entering]
             entering.update(missing)
             incomplete += missing
 
 
-def history_after_exit(
-    leaving: set[StateNode], configuration: frozenset[StateNode]
-) -> dict[StateNode, tuple[StateNode, ...]]:
+def history_after_exit(leaving: set[StateNode], configuration: ActiveStates) -> dict[StateNode, tuple[StateNode, ...]]:
     """What the history states of the states being left record: deep the active leaves, shallow the active children."""
     recorded = {}
     for node in leaving:
         for history in node.histories:
-            below = [other for other in configuration if other.descends_from(node)]
+            below = active_below(node, configuration)
             if history.is_deep_history:
-                kept = [other for other in below if other.kind in ("atomic", "final")]
+                recorded[history] = tuple(other for other in below if other.kind in ("atomic", "final"))
             else:
-                kept = [other for other in below if other.parent is node]
-            recorded[history] = tuple(sorted(kept, key=lambda other: other.order))
+                recorded[history] = tuple(other for other in below if other.parent is node)
     return recorded
 
 

@@ -87,4 +87,6 @@ def descriptor_rank(descriptor: str) -> int:
     """
     if descriptor == "*":
         return 0
-    return -(len(descriptor) * 2 - descriptor.endswith(".*"))
+    if descriptor.endswith(".*"):
+        return -2 * len(descriptor[:-2])
+    return -2 * len(descriptor) - 1

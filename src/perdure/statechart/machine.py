@@ -7,7 +7,7 @@ the author wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from perdure.statechart.callables import UniformCall
     from perdure.statechart.configuration import Configuration
 
-__all__ = ["After", "Implementations", "Invoke", "Machine", "PersistentSource", "StateKind", "StateNode", "Transition"]
+__all__ = [
+    "After",
+    "Implementations",
+    "Invoke",
+    "Machine",
+    "PersistentSource",
+    "StateKind",
+    "StateNode",
+    "Transition",
+    "find_conflict",
+]
 
 StateKind: TypeAlias = Literal["atomic", "compound", "parallel", "final", "history"]
 
@@ -37,6 +47,8 @@ class Transition:
     """Empty for a targetless transition, which never leaves its source."""
     is_internal: bool
     order: int
+    histories: tuple[str, ...] = ()
+    """The ids of the history states among the targets: all that an outcome can depend on besides the configuration."""
 
     def __repr__(self) -> str:
         targets = ", ".join(target.id for target in self.targets)
@@ -86,8 +98,9 @@ class StateNode:
     key: str
     path: tuple[str, ...]
     parent: StateNode | None
-    depth: int
     order: int = 0
+    last: int = 0
+    """The order of the last descendant, or its own: the descendants are exactly those numbered in between."""
     kind: StateKind = "atomic"
     children: dict[str, StateNode] = field(default_factory=dict)
     initial: tuple[StateNode, ...] = ()
@@ -118,13 +131,11 @@ class StateNode:
 
     def descends_from(self, other: StateNode) -> bool:
         """Whether this node is a proper descendant of ``other``."""
-        if self.depth <= other.depth:
-            return False
-        node: StateNode = self
-        while node.depth > other.depth:
-            assert node.parent is not None
-            node = node.parent
-        return node is other
+        return other.order < self.order <= other.last
+
+    def encloses(self, other: StateNode) -> bool:
+        """Whether ``other`` is a proper descendant of this node."""
+        return other.descends_from(self)
 
     @property
     def states(self) -> Iterator[StateNode]:
@@ -133,6 +144,23 @@ class StateNode:
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.id}>"
+
+
+def find_conflict(targets: Iterable[StateNode]) -> tuple[StateNode, StateNode] | None:
+    """Two of the states that no configuration can hold both; ``None`` when all can be entered together.
+
+    States conflict when they lie in different children of a compound state. A history state stands for everything in
+    its parent, so that it conflicts with any other state in there.
+    """
+    chosen: dict[StateNode, tuple[StateNode, StateNode]] = {}
+    for target in targets:
+        child = target
+        for parent in target.ancestors():
+            other_child, other = chosen.setdefault(parent, (child, target))
+            if other_child is not child and (parent.kind == "compound" or "history" in (child.kind, other_child.kind)):
+                return other, target
+            child = parent
+    return None
 
 
 @dataclass(slots=True, frozen=True)
@@ -161,6 +189,7 @@ class Machine:
         implementations: Implementations,
         max_microsteps: int,
     ) -> None:
+        self.id = root.id
         self.root = root
         self.nodes = nodes
         self.by_id = {node.id: node for node in nodes}
@@ -176,10 +205,8 @@ class Machine:
         self.max_microsteps = max_microsteps
         self.configurations: dict[tuple[str, ...], Configuration] = {}
         """Interned configurations by the ids of their leaves; bounded, see ``configuration``."""
-
-    @property
-    def id(self) -> str:
-        return self.root.id
+        self.cached = 0
+        """The size of that cache."""
 
     def __repr__(self) -> str:
         return f"<Machine {self.id}: {len(self.nodes)} states>"

@@ -2,18 +2,24 @@
 
 Selecting transitions needs guards, and so the context; everything after that (which of them conflict, what is left and
 entered in which order, which actions run, which done events are raised, which configuration results) depends only on
-the configuration, the transitions and the history. That part is a ``Plan``. It is computed by the procedures of
-``entry_exit``, which read as the specification does, and kept; a plain transition is then a dict lookup, its guards and
-its actions.
+the configuration, the transitions and, where one of these leads to a history state, what that has recorded. Those three
+are the key of a ``Plan``. It is computed by the procedures of ``entry_exit``, which read as the specification does, and
+kept.
+
+Where an event's plans do nothing but change the configuration, a ``QuickPlan`` says so: then the whole macrostep is a
+lookup and its guards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
+from perdure.errors import SnapshotMismatch
 from perdure.statechart.action import Action, RaiseDone
-from perdure.statechart.configuration import CACHE_LIMIT, Configuration, configuration_of
+from perdure.statechart.configuration import Configuration, configuration_of, make_room
 from perdure.statechart.entry_exit import (
+    History,
     compute_entry_set,
     compute_exit_set,
     history_after_exit,
@@ -21,12 +27,17 @@ from perdure.statechart.entry_exit import (
     remove_conflicting_transitions,
     transition_domains,
 )
-from perdure.statechart.machine import Machine, StateNode, Transition
+from perdure.statechart.event import ERROR_PLATFORM
+from perdure.statechart.guard import Test
+from perdure.statechart.machine import Machine, StateNode, Transition, find_conflict
 
-__all__ = ["HistoryIds", "Plan", "plan_for"]
+__all__ = ["HistoryIds", "Plan", "QuickPlan", "plan_for", "quick_plan"]
 
 HistoryIds = Mapping[str, tuple[str, ...]]
 """History as snapshots keep it: ids of states by ids of history states."""
+
+QuickPlan: TypeAlias = tuple[tuple[Test | None, Configuration], ...]
+"""Guards to ask in order, each with the configuration that results when it holds; when none does, nothing happens."""
 
 
 class Plan:
@@ -60,12 +71,13 @@ def plan_for(
     machine: Machine, configuration: Configuration, enabled: tuple[Transition, ...], history: HistoryIds
 ) -> Plan:
     """The plan for these enabled transitions, from the cache or worked out now."""
-    key: object = enabled if not history else (enabled, tuple(sorted(history.items())))
+    recorded = tuple(history.get(name) for transition in enabled for name in transition.histories)
+    key: object = (enabled, recorded) if recorded else enabled
     plan = configuration.plans.get(key)
     if plan is None:
-        if len(configuration.plans) >= CACHE_LIMIT:
-            configuration.plans.clear()
-        plan = configuration.plans[key] = make_plan(machine, configuration, enabled, history)
+        plan = make_plan(machine, configuration, enabled, history)
+        make_room(machine, len(plan.leave) + len(plan.enter) + len(enabled))
+        configuration.plans[key] = plan
     return plan
 
 
@@ -73,11 +85,11 @@ def make_plan(
     machine: Machine, configuration: Configuration, enabled: tuple[Transition, ...], history_ids: HistoryIds
 ) -> Plan:
     """SCXML's ``microstep`` up to the point where user code runs."""
-    history = {machine.by_id[key]: tuple(machine.by_id[i] for i in ids) for key, ids in history_ids.items()}
+    history = relevant_history(machine, enabled, history_ids)
     domains = transition_domains(enabled, history)
-    transitions = remove_conflicting_transitions(enabled, configuration.nodes, domains)
-    leaving = compute_exit_set(transitions, configuration.nodes, domains)
-    recorded = history_after_exit(leaving, configuration.nodes)
+    transitions = remove_conflicting_transitions(enabled, configuration.active, domains)
+    leaving = compute_exit_set(transitions, configuration.active, domains)
+    recorded = history_after_exit(leaving, configuration.active)
     entering = compute_entry_set(transitions, domains, {**history, **recorded})
     leave: list[Action] = []
     for node in sorted(leaving, key=lambda node: -node.order):
@@ -94,6 +106,25 @@ def make_plan(
         history={node.id: tuple(other.id for other in nodes) for node, nodes in recorded.items()},
         completes=completes,
     )
+
+
+def relevant_history(machine: Machine, enabled: tuple[Transition, ...], history_ids: HistoryIds) -> History:
+    """What the history states have recorded that these transitions lead to.
+
+    Raises ``SnapshotMismatch`` when this machine cannot have recorded it.
+    """
+    history = {}
+    for name in (name for transition in enabled for name in transition.histories if name in history_ids):
+        node = machine.by_id[name]
+        assert node.parent is not None
+        found = [machine.by_id.get(recorded) for recorded in history_ids[name]]
+        nodes = tuple(state for state in found if state is not None and state.descends_from(node.parent))
+        if len(nodes) < len(found) or not nodes or find_conflict(nodes) is not None:
+            raise SnapshotMismatch(
+                f"machine {machine.id!r} cannot have recorded {list(history_ids[name])} for history state {name!r}"
+            )
+        history[node] = nodes
+    return history
 
 
 def entry_program(
@@ -125,3 +156,32 @@ def entry_program(
                 program.append(RaiseDone(marker, None))
             marker = marker.parent
     return tuple(program), completes
+
+
+def quick_plan(machine: Machine, configuration: Configuration, event_type: str) -> QuickPlan | None:
+    """The macrostep for an external event, where it performs no action, sets off nothing and ends nothing.
+
+    ``None`` where it may. An unhandled error of a child ends the machine, so that an error never has a quick plan.
+    """
+    candidates = configuration.candidates_for(machine, event_type)
+    if configuration.always or event_type.startswith(ERROR_PLATFORM):
+        return None
+    if len(candidates) > 1:
+        first = tuple(dict.fromkeys(leaf[0] for leaf in candidates))
+        choices = [first] if all(transition.guard is None for transition in first) else []
+        if not choices:
+            return None
+    else:
+        choices = [(transition,) for leaf in candidates for transition in leaf]
+    found: list[tuple[Test | None, Configuration]] = []
+    for enabled in choices:
+        if any(transition.histories for transition in enabled):
+            return None
+        plan = plan_for(machine, configuration, enabled, {})
+        if plan.leave or plan.enter or plan.history or plan.completes or plan.target.always:
+            return None
+        guard = enabled[0].guard
+        found.append((guard, plan.target))
+        if guard is None:
+            break
+    return tuple(found)

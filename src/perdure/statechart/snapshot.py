@@ -46,7 +46,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.instance is not None
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where an actor stands between two events. Treat every field as read-only: snapshots share their parts."""
 
     machine: str
@@ -86,7 +86,7 @@ def decode_snapshot(data: bytes | str) -> Snapshot:
     """Read what ``encode_snapshot`` wrote. Raises ``SnapshotMismatch`` for anything else, saying where it differs."""
     try:
         snapshot = _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise SnapshotMismatch(f"this is not a snapshot: {error}") from error
     if snapshot.format != SNAPSHOT_FORMAT:
         raise SnapshotMismatch(

@@ -6,8 +6,7 @@ returns a reference to keep in the context. The reference is plain data, in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -16,21 +15,12 @@ from perdure.json_value import JsonObject
 from perdure.statechart.machine import PersistentSource
 
 if TYPE_CHECKING:
-    from perdure.statechart.step import Macrostep
+    from perdure.statechart.macrostep import Macrostep
 
-__all__ = ["instance_reference", "persistent", "spawn_persistent", "spawning"]
+__all__ = ["instance_reference", "persistent", "spawn_persistent", "spawner"]
 
-_spawner: ContextVar[Macrostep | None] = ContextVar("perdure_spawner", default=None)
-
-
-@contextmanager
-def spawning(step: Macrostep) -> Iterator[None]:
-    """While an assigner of this macrostep runs, ``spawn_persistent`` reaches it."""
-    token = _spawner.set(step)
-    try:
-        yield
-    finally:
-        _spawner.reset(token)
+spawner: ContextVar[Macrostep | None] = ContextVar("perdure_spawner", default=None)
+"""The macrostep whose assigner runs now: ``spawn_persistent`` starts its children there."""
 
 
 def persistent(
@@ -66,7 +56,7 @@ def spawn_persistent(
     ``id`` is how this machine addresses it, by default the instance's name; ``name`` is by default a fresh one. Raises
     ``EventFailed`` outside ``assign``: anywhere else a child could be started by an event that is never committed.
     """
-    step = _spawner.get()
+    step = spawner.get()
     if step is None:
         raise EventFailed("spawn_persistent must be called inside assign")
     instance = name if name is not None else step.fresh_name()

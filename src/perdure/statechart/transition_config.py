@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from itertools import combinations
 from typing import Any
 
 from perdure.statechart.action import Announce, CancelTimer, StartTimer, StopInvoked
-from perdure.statechart.binding import Binder, describe
+from perdure.statechart.binding import Binder, as_milliseconds, describe
 from perdure.statechart.callables import UniformCall
 from perdure.statechart.defects import Defects, child_path, nearest
 from perdure.statechart.event import after_type, done_invoke_type, done_state_type, error_platform_type
 from perdure.statechart.guard import InState, Test, and_
-from perdure.statechart.machine import After, Invoke, PersistentSource, StateNode, Transition
+from perdure.statechart.machine import After, Invoke, PersistentSource, StateNode, Transition, find_conflict
 
 __all__ = ["TransitionReader", "resolve_path"]
 
@@ -51,13 +50,12 @@ class TransitionReader:
 
     def read_state(self, node: StateNode, config: Mapping[str, Any], path: str) -> None:
         """All of a state's transitions, and the actions that start and stop its timers and children."""
+        event = done_state_type(node.id)
+        node.transitions += self.transitions(node, event, config.get("onDone"), child_path(path, "onDone"))
+        self.read_invoke(node, config.get("invoke"), child_path(path, "invoke"))
         self.read_on(node, config.get("on"), child_path(path, "on"))
         node.always += self.transitions(node, "", config.get("always"), child_path(path, "always"))
-        if config.get("onDone") is not None:
-            event = done_state_type(node.id)
-            node.transitions += self.transitions(node, event, config["onDone"], child_path(path, "onDone"))
         self.read_after(node, config.get("after"), child_path(path, "after"))
-        self.read_invoke(node, config.get("invoke"), child_path(path, "invoke"))
         # Children are announced before the entry actions, so that these may already send to them; they start after.
         announcements = tuple(Announce(invoke) for invoke in node.invokes)
         node.entry = (*announcements, *node.entry, *(StartTimer(after) for after in node.afters))
@@ -127,15 +125,17 @@ class TransitionReader:
         names = target if isinstance(target, (list, tuple)) else (target,)
         if internal is None:
             internal = any(isinstance(name, str) and name.startswith(self.delimiter) for name in names)
+        targets = () if target is None else self.targets(node, target, target_path)
         self.count += 1
         return Transition(
             source=node,
             event=event,
             guard=self.guard(node, config, path),
             actions=self.binder.action_list(config.get("actions"), child_path(path, "actions")),
-            targets=() if target is None else self.targets(node, target, target_path),
+            targets=targets,
             is_internal=bool(internal),
             order=self.count,
+            histories=tuple(target.id for target in targets if target.kind == "history"),
         )
 
     def guard(self, node: StateNode, config: Mapping[str, Any], path: str) -> Test | None:
@@ -178,9 +178,10 @@ class TransitionReader:
                 self.defects.add(name_path, f"the target {describe(name)} does not resolve", self.suggest(node, name))
             else:
                 found.append(target)
-        for one, other in combinations(found, 2):
-            if not can_be_active_together(one, other):
-                self.defects.add(path, f"the targets {one.id!r} and {other.id!r} cannot be active at the same time")
+        conflict = find_conflict(found)
+        if conflict is not None:
+            one, other = conflict
+            self.defects.add(path, f"the targets {one.id!r} and {other.id!r} cannot be active at the same time")
         return tuple(found)
 
     def target(self, node: StateNode, name: str) -> StateNode | None:
@@ -239,8 +240,12 @@ class TransitionReader:
         """The event type of a timer, and its delay. A key that looks like a number is one, as in JavaScript."""
         if isinstance(delay, str) and delay not in self.binder.implementations.delays:
             with contextlib.suppress(ValueError):  # else a name that nothing implements: reported as such
-                delay = float(delay) if "." in delay else int(delay)
-        reference = f"{node.id}:delay[{index}]" if callable(delay) else str(delay)
+                delay = float(delay)
+        milliseconds = as_milliseconds(delay)
+        if milliseconds is not None:
+            reference = str(int(milliseconds) if milliseconds == int(milliseconds) else milliseconds)
+        else:
+            reference = f"{node.id}:delay[{index}]" if callable(delay) else str(delay)
         return after_type(reference, node.id), self.binder.delay(delay, path)
 
     def read_invoke(self, node: StateNode, config: Any, path: str) -> None:
@@ -254,13 +259,8 @@ class TransitionReader:
         node.invokes = tuple(invoke for invoke in invokes if invoke is not None)
 
     def invoke(self, node: StateNode, config: Any, index: int, path: str) -> Invoke | None:
-        if isinstance(config, (str, PersistentSource)) or callable(config):
-            config = {"src": config}
         if not isinstance(config, Mapping):
-            self.defects.add(
-                path, f"an invocation cannot be {describe(config)}", 'Give {"src": …}, a name or a callable.'
-            )
-            return None
+            config = {"src": config}
         self.defects.unknown_keys(path, config, INVOKE_KEYS)
         child_id = config.get("id", f"{node.id}:invocation[{index}]")
         if not isinstance(child_id, str) or not child_id:
@@ -273,19 +273,13 @@ class TransitionReader:
                 self.defects.add(
                     child_path(path, key), f"{key} cannot be {describe(config[key])}", "Give true or false."
                 )
-        source_path = child_path(path, "src")
-        source: str | PersistentSource
-        params, name = None, None
-        given = config.get("src")
-        if isinstance(given, PersistentSource):
-            source = given
-            if given.name is not None:
-                name = self.binder.value(given.name, source_path, "the name of the persistent child")
-        else:
-            bound = self.binder.service(given, source_path)
-            if bound is None:
-                return None
-            source, params = bound
+        bound = self.binder.service(config.get("src"), child_path(path, "src"))
+        if bound is None:
+            return None
+        source, params = bound
+        name = None
+        if isinstance(source, PersistentSource) and source.name is not None:
+            name = self.binder.value(source.name, child_path(path, "src"), "the name of the persistent child")
         data = config.get("data")
         return Invoke(
             id=child_id,
@@ -297,12 +291,3 @@ class TransitionReader:
             sync=bool(config.get("sync", False)),
             params=params,
         )
-
-
-def can_be_active_together(one: StateNode, other: StateNode) -> bool:
-    """Whether a configuration can hold both: one contains the other, or they lie in different regions."""
-    if one is other or one.descends_from(other) or other.descends_from(one):
-        return True
-    ancestors = set(one.ancestors())
-    meeting = next(ancestor for ancestor in other.ancestors() if ancestor in ancestors)
-    return meeting.kind == "parallel"

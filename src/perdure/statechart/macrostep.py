@@ -1,0 +1,417 @@
+"""One macrostep at work: the state that guards see and actions change.
+
+The loop is SCXML's ``mainEventLoop`` without its waiting: an external event is taken, then eventless transitions until
+none is enabled, then one internal event and again the eventless ones, until the queue is empty.
+https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation
+
+Messages to a child that a state entered in this macrostep invokes are held until the child is started, at the end: the
+child does not exist before, and never will when its state is left again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from perdure.errors import EventFailed, MicrostepLimitExceeded
+from perdure.json_value import Json, JsonObject
+from perdure.statechart.callables import Meta
+from perdure.statechart.configuration import Configuration
+from perdure.statechart.effect import (
+    Cancel,
+    ChildTarget,
+    Done,
+    Effect,
+    Fail,
+    InstanceTarget,
+    ParentTarget,
+    Send,
+    StartChild,
+    StopChild,
+    Target,
+    Warn,
+)
+from perdure.statechart.event import DONE_INVOKE, ERROR_COMMUNICATION, ERROR_PLATFORM
+from perdure.statechart.machine import Invoke, Machine, PersistentSource, StateNode, Transition
+from perdure.statechart.plan import plan_for
+from perdure.statechart.snapshot import Child, Snapshot, Status
+
+if TYPE_CHECKING:
+    from perdure.statechart.action import Action
+
+__all__ = ["Macrostep", "Scope"]
+
+LOOP_EVIDENCE = 20
+"""How many of the last microsteps before the limit are remembered to name the loop."""
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine must be told about the world outside the machine."""
+
+    fresh_name: Callable[[], str] | None = None
+    """Names persistent children that were given no name; by default they are numbered."""
+    has_parent: bool = True
+    """Whether ``send_parent`` reaches anybody."""
+
+
+class Macrostep:
+    """The working state of one macrostep. Actions change it; nobody outside this package sees it."""
+
+    __slots__ = (
+        "before",
+        "children",
+        "children_started",
+        "configuration",
+        "context",
+        "effects",
+        "error",
+        "event",
+        "external_event",
+        "history",
+        "machine",
+        "microsteps",
+        "output",
+        "pending",
+        "queue",
+        "recent",
+        "scope",
+        "status",
+    )
+
+    def __init__(
+        self,
+        machine: Machine,
+        before: Snapshot | None,
+        configuration: Configuration,
+        context: JsonObject,
+        event: JsonObject,
+        scope: Scope,
+    ) -> None:
+        self.machine = machine
+        self.before = before
+        self.configuration = configuration
+        self.context = context
+        self.scope = scope
+        self.external_event = event
+        self.event = event
+        """The event that guards and actions see now."""
+        self.effects: list[Effect] = []
+        self.queue: deque[JsonObject] = deque()
+        """Internal events, first in first out."""
+        self.pending: dict[str, PendingChild] = {}
+        """Children announced by states entered in this macrostep, by id."""
+        self.microsteps = 0
+        self.recent: list[Transition] = []
+        """What the last microsteps took, kept only when the limit draws near, to name a loop."""
+        self.status: Status = "active"
+        self.output: Json = None
+        self.error: Json = None
+        self.history: dict[str, tuple[str, ...]] = {} if before is None else before.history
+        self.children: dict[str, Child] = {} if before is None else before.children
+        self.children_started = 0 if before is None else before.children_started
+
+    # -- the algorithm -----------------------------------------------------------------------------
+
+    def perform(self, actions: tuple[Action, ...]) -> None:
+        for action in actions:
+            action.perform(self)
+
+    def take(self, event: JsonObject) -> None:
+        """Take the transitions that an event enables; an error of a child that enables none ends the machine."""
+        self.event = event
+        enabled = self.enabled_among(self.configuration.candidates_for(self.machine, event["type"]))
+        if enabled:
+            self.microstep(enabled)
+        elif event["type"].startswith(ERROR_PLATFORM):
+            self.fail(event)
+
+    def run_to_stable(self) -> None:
+        """Eventless transitions and internal events, until there are none; then start what was announced."""
+        while self.status == "active":
+            if self.configuration.always:
+                self.event = self.external_event
+                enabled = self.enabled_among(self.configuration.always)
+                if enabled:
+                    self.microstep(enabled)
+                    continue
+            if not self.queue:
+                break
+            self.take(self.queue.popleft())
+        if self.status == "active" and self.pending:
+            self.start_pending()
+
+    def enabled_among(self, candidates: tuple[tuple[Transition, ...], ...]) -> tuple[Transition, ...]:
+        """SCXML's ``selectTransitions``: for each active leaf the first candidate whose guard holds, no repetitions.
+
+        A guard is asked once, however many leaves share it.
+        """
+        if len(candidates) == 1:
+            for transition in candidates[0]:
+                if transition.guard is None or transition.guard(self.context, self.event, self):
+                    return (transition,)
+            return ()
+        enabled: dict[Transition, None] = {}
+        answers: dict[Transition, bool] = {}
+        for region in candidates:
+            for transition in region:
+                holds = answers.get(transition)
+                if holds is None:
+                    guard = transition.guard
+                    holds = answers[transition] = guard is None or guard(self.context, self.event, self)
+                if holds:
+                    enabled[transition] = None
+                    break
+        return tuple(enabled)
+
+    def microstep(self, enabled: tuple[Transition, ...]) -> None:
+        """Leave, act, enter: one set of transitions, as its plan says."""
+        plan = plan_for(self.machine, self.configuration, enabled, self.history)
+        self.count(plan.transitions)
+        self.perform(plan.leave)
+        if plan.history:
+            self.history = {**self.history, **plan.history}
+        self.configuration = plan.target
+        self.perform(plan.enter)
+        if plan.completes is not None:
+            self.complete(plan.completes)
+
+    def count(self, taken: tuple[Transition, ...]) -> None:
+        """Count a microstep. Raises once the limit is passed, naming the transitions that the machine goes round in."""
+        self.microsteps += 1
+        limit = self.machine.max_microsteps
+        if self.microsteps <= limit - LOOP_EVIDENCE:
+            return
+        self.recent += taken
+        if self.microsteps > limit:
+            loop = ", ".join(str(transition) for transition in dict.fromkeys(self.recent))
+            raise MicrostepLimitExceeded(
+                f"machine {self.machine.id!r} took more than {limit} microsteps for one event "
+                f"({self.external_event['type']!r}); it goes round in: {loop}"
+            )
+
+    def complete(self, final: StateNode) -> None:
+        """The machine has reached its end: what is queued is void, all is left, the output is the final's data."""
+        output = None if final.data is None else final.data(self.context, self.event, self)
+        self.leave_everything()
+        self.status, self.output = "done", output
+        self.effects.append(Done(output))
+
+    def fail(self, event: JsonObject) -> None:
+        """A child's error was handled by nobody: the machine ends in status ``error``."""
+        self.leave_everything()
+        self.status, self.error = "error", event.get("data")
+        self.effects.append(Fail(self.error))
+
+    def leave_everything(self) -> None:
+        """Exit actions of the whole configuration, innermost first; the children stop."""
+        self.queue.clear()
+        for node in reversed(self.configuration.active):
+            self.perform(node.exit)
+        self.queue.clear()
+        for child in tuple(self.children.values()):
+            if not child.detached:
+                self.stop_child(child)
+
+    # -- children and messages ---------------------------------------------------------------------
+
+    def announce(self, invoke: Invoke) -> None:
+        """Remember a child to start when the macrostep is over, with the event that its state was entered by.
+
+        When two states announce the same id, the later one has it.
+        """
+        self.withdraw(invoke.id)
+        self.pending[invoke.id] = PendingChild(invoke, self.event)
+
+    def withdraw(self, child_id: str) -> None:
+        """An announced child is not started after all; the messages held for it reach nobody."""
+        pending = self.pending.pop(child_id, None)
+        for message in pending.messages if pending is not None else ():
+            self.no_receiver(child_id, message.event)
+
+    def leave_invoke(self, invoke: Invoke) -> None:
+        """The invoking state is left: its child stops, or is never started."""
+        pending = self.pending.get(invoke.id)
+        if pending is not None and pending.invoke is invoke:
+            self.withdraw(invoke.id)
+        child = self.children.get(invoke.id)
+        if child is not None and child.state == invoke.state_id and not child.detached:
+            self.stop_child(child)
+
+    def start_pending(self) -> None:
+        """Start the announced children in document order, each followed by the messages already sent to it."""
+        for child_id, pending in self.pending.items():
+            invoke = pending.invoke
+            self.event = pending.event
+            context = self.context if invoke.data is None else invoke.data(self.context, self.event, self)
+            if isinstance(invoke.source, PersistentSource):
+                source, version, detached = invoke.source.machine, invoke.source.version, invoke.source.detached
+                instance: str | None = self.instance_name(invoke)
+                if invoke.data is None:
+                    context = None
+                elif not isinstance(context, Mapping):
+                    raise EventFailed(f"the data of persistent child {child_id!r} must be a mapping, not {context!r}")
+            else:
+                source, instance, version, detached = invoke.source, None, None, False
+            self.start_child(
+                child_id,
+                source=source,
+                instance=instance,
+                version=version,
+                context=context,
+                state=invoke.state_id,
+                detached=detached,
+                auto_forward=invoke.auto_forward,
+                sync=invoke.sync,
+                params=invoke.params,
+            )
+            target = target_of(self.children[child_id])
+            self.effects += [msgspec.structs.replace(message, target=target) for message in pending.messages]
+        self.pending = {}
+
+    def instance_name(self, invoke: Invoke) -> str:
+        """The name of the instance that an invocation starts."""
+        if invoke.instance_name is None:
+            return self.fresh_name()
+        name = invoke.instance_name(self.context, self.event, self)
+        if not isinstance(name, str) or not name:
+            raise EventFailed(f"the name of persistent child {invoke.id!r} must be a non-empty string, not {name!r}")
+        return name
+
+    def start_child(
+        self,
+        child_id: str,
+        *,
+        source: str,
+        context: Any,
+        instance: str | None = None,
+        version: str | None = None,
+        state: str | None = None,
+        detached: bool = False,
+        auto_forward: bool = False,
+        sync: bool = False,
+        params: Json = None,
+    ) -> None:
+        """Ask for a child and record it. A child that already runs under this id is stopped first."""
+        running = self.children.get(child_id)
+        if running is not None:
+            self.stop_child(running)
+        self.children_started += 1
+        session = self.children_started
+        child = Child(
+            id=child_id,
+            source=source,
+            session=session,
+            instance=instance,
+            state=state,
+            detached=detached,
+            auto_forward=auto_forward,
+            sync=sync,
+        )
+        self.children = {**self.children, child_id: child}
+        self.effects.append(
+            StartChild(
+                id=child_id,
+                source=source,
+                session=session,
+                event=self.event,
+                context=context,
+                instance=instance,
+                version=version,
+                detached=detached,
+                auto_forward=auto_forward,
+                sync=sync,
+                params=params,
+            )
+        )
+
+    def stop_referenced(self, reference: Any) -> None:
+        """Stop a child given by id or reference, or one that is only announced. Any other is no error, as in XState."""
+        child_id = reference.get("id") if isinstance(reference, Mapping) else reference
+        if not isinstance(child_id, str):
+            return
+        child = self.children.get(child_id)
+        if child is not None:
+            self.stop_child(child)
+        else:
+            self.withdraw(child_id)
+
+    def stop_child(self, child: Child) -> None:
+        self.children = {key: other for key, other in self.children.items() if other is not child}
+        self.effects.append(StopChild(child.id, child.session, child.source, child.instance))
+
+    def forget_ended_child(self, event: JsonObject) -> None:
+        """A child that reports its end, well or badly, runs no more."""
+        for prefix in (DONE_INVOKE, ERROR_PLATFORM):
+            if event["type"].startswith(prefix):
+                child_id = event["type"][len(prefix) :]
+                if child_id in self.children:
+                    self.children = {key: child for key, child in self.children.items() if key != child_id}
+
+    def forward_automatically(self, event: JsonObject) -> None:
+        """Children that asked for it get every external event before the parent handles it."""
+        for child in self.children.values():
+            if child.auto_forward:
+                self.effects.append(Send(event, target_of(child), event["type"]))
+
+    def send(self, event: JsonObject, target: Target | None, send_id: str, delay: float | None) -> None:
+        """Ask for a delivery. A message to a child that is about to start waits for it; one to nobody is reported."""
+        if target is None:
+            self.no_receiver("what is neither an id nor a reference", event)
+            return
+        if isinstance(target, ParentTarget) and not self.scope.has_parent:
+            self.no_receiver("its parent", event)
+            return
+        if isinstance(target, ChildTarget):
+            pending, child = self.pending.get(target.id), self.children.get(target.id)
+            if pending is not None:
+                pending.messages.append(Send(event, target, send_id, delay))
+                return
+            if child is None:
+                self.no_receiver(target.id, event)
+                return
+            target = target_of(child)
+        self.effects.append(Send(event, target, send_id, delay))
+
+    def cancel(self, send_id: str) -> None:
+        """Ask to forget delayed events; those to children that are about to start are forgotten here."""
+        for pending in self.pending.values():
+            pending.messages = [held for held in pending.messages if held.id != send_id or held.delay is None]
+        self.effects.append(Cancel(send_id))
+
+    def no_receiver(self, receiver: str, event: JsonObject) -> None:
+        """A message to nobody: a warning, and an ``error.communication`` event that the machine may handle."""
+        message = f"machine {self.machine.id!r} sent {event['type']!r} to {receiver!r}, which is not there"
+        self.effects.append(Warn(message))
+        self.raise_event(ERROR_COMMUNICATION, message)
+
+    def raise_event(self, event_type: str, message: str) -> None:
+        self.queue.append({"type": event_type, "data": {"message": message}})
+
+    # -- what guards and assigners may ask ---------------------------------------------------------
+
+    def meta(self, params: Json) -> Meta:
+        return Meta(snapshot=self.before, params=params)
+
+    def fresh_name(self) -> str:
+        if self.scope.fresh_name is not None:
+            return self.scope.fresh_name()
+        return f"{self.machine.id}-{self.children_started + 1}"
+
+
+class PendingChild:
+    """A child announced in this macrostep, and the messages already sent to it."""
+
+    __slots__ = ("event", "invoke", "messages")
+
+    def __init__(self, invoke: Invoke, event: JsonObject) -> None:
+        self.invoke = invoke
+        self.event = event
+        self.messages: list[Send] = []
+
+
+def target_of(child: Child) -> Target:
+    """Where a message to a child goes: a persistent one is addressed as the instance it is."""
+    return ChildTarget(child.id) if child.instance is None else InstanceTarget(child.source, child.instance)
