@@ -196,21 +196,23 @@ class MailContract(StoreBinding):
         await send(
             store,
             letter("earlier", due_at=1.0),
+            letter("same time, sent before", due_at=2.0),
             letter("failed", due_at=2.0),
-            letter("same time", due_at=2.0),
+            letter("same time, sent after", due_at=2.0),
             letter("later", due_at=3.0),
             letter("another target", target=CAROL, due_at=3.0),
             letter("another sender", sender=CAROL, due_at=3.0),
             timer("own timer", due_at=3.0, send_id="t"),
         )
         await store.defer_mail("failed", attempts=1, retry_at=10.0, error="no")
-        held_back = ["earlier", "another target", "another sender", "own timer"]
-        assert ids(await store.due_mail(9.0, 10)) == held_back
-        assert ids(await store.due_mail(9.0, 2)) == held_back[:2]
+        untouched = ["earlier", "same time, sent before", "another target", "another sender", "own timer"]
+        assert ids(await store.due_mail(9.0, 10)) == untouched
+        assert ids(await store.due_mail(9.0, 3)) == untouched[:3]
         assert ids(await store.due_mail(10.0, 10)) == [
             "earlier",
+            "same time, sent before",
             "failed",
-            "same time",
+            "same time, sent after",
             "later",
             "another target",
             "another sender",
