@@ -101,7 +101,7 @@ async def open(
 def _named_definition(source: ModuleType | tuple[str, Definition | Machine]) -> tuple[str, Definition]:
     if isinstance(source, ModuleType):
         name = getattr(source, "name", None) or source.__name__.rpartition(".")[2].replace("_", "-")
-        return name, definition_of(vars(source), source.__file__ or source.__name__)
+        return name, definition_of(vars(source), getattr(source, "__file__", None) or source.__name__)
     name, definition = source
     if isinstance(definition, Machine):
         definition = Definition(
@@ -156,19 +156,23 @@ def find_master_key(store_url: str, environment: Mapping[str, str] = os.environ)
     """
     given = environment.get(MASTER_KEY_VARIABLE)
     if given is not None:
-        if len(given) < MASTER_KEY_CHARACTERS_MIN:
-            raise InvalidParameter(
-                f"{MASTER_KEY_VARIABLE} is too short: give it {MASTER_KEY_CHARACTERS_MIN} random characters or more, "
-                "such as `openssl rand -base64 32` prints",
-                MASTER_KEY_VARIABLE,
-            )
-        return given.encode()
+        return _long_enough(given.encode(), MASTER_KEY_VARIABLE)
     path = master_key_path(store_url)
     if path is None or not path.exists():
         return None
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidParameter(f"others may read the master key in {path}: run `chmod 600 {path}`", "master_key")
-    return path.read_bytes().strip()
+    return _long_enough(path.read_bytes().strip(), str(path))
+
+
+def _long_enough(key: bytes, source: str) -> bytes:
+    if len(key) < MASTER_KEY_CHARACTERS_MIN:
+        raise InvalidParameter(
+            f"the master key in {source} is too short: give it {MASTER_KEY_CHARACTERS_MIN} random characters or more, "
+            "such as `openssl rand -base64 32` prints",
+            "master_key",
+        )
+    return key
 
 
 def make_master_key(store_url: str, entropy: Entropy) -> bytes:

@@ -33,7 +33,7 @@ def parse_event(event: str, data: str | None) -> JsonObject:
         if not isinstance(fields.get("type"), str):
             raise InvalidParameter('EVENT has no type: write it like \'{"type": "OPEN"}\', or just OPEN', "EVENT")
         return fields
-    return {**fields, "type": event}
+    return {"type": event} | fields | {"type": event}
 
 
 def parse_duration(text: str, option: str) -> timedelta:
