@@ -50,8 +50,10 @@ class Store(Protocol):
         """Apply a commit, all or nothing, durably.
 
         Raises ``InstanceExists`` when ``expected_sequence`` is ``None`` and the instance exists; ``SequenceConflict``
-        when the instance is at another sequence or gone; ``MailGone`` when consumed mail is no longer pending.
-        Concurrent commits may share one durable write; each keeps its own outcome.
+        when the instance is at another sequence or gone; ``MailGone`` when consumed mail is no longer pending, or is
+        addressed to another instance; ``StoreError`` when an id of its mail or a sequence number of its journal is in
+        use; ``TypeError`` for what JSON cannot say. Concurrent commits may share one durable write; each keeps its own
+        outcome.
         """
         ...
 
@@ -60,7 +62,10 @@ class Store(Protocol):
         ...
 
     async def delete_instance(self, address: Address) -> bool:
-        """Remove the instance with its journal, the mail to it and the delayed mail from it. False if there is none."""
+        """Remove the instance with its journal, the mail to it and the delayed mail from it. False if there is none.
+
+        Dead letters go by the same rule.
+        """
         ...
 
     # -- mail (strong) -----------------------------------------------------------------------------
@@ -82,15 +87,15 @@ class Store(Protocol):
         ...
 
     async def defer_mail(self, mail_id: str, *, attempts: int, retry_at: float, error: str) -> None:
-        """Record a failed attempt. Unknown ids are no error: the mail was applied or cancelled meanwhile."""
+        """Record a failed attempt. Unknown ids are no error: the mail was applied, cancelled or buried meanwhile."""
         ...
 
     async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:
-        """Turn mail into a dead letter: kept, listed, and never due again. Unknown ids are no error."""
+        """Turn mail into a dead letter: kept, listed, never due and never cancelled again. Unknown ids are no error."""
         ...
 
     async def list_dead_letters(self, org: str, *, cursor: str | None, limit: int) -> Page[Mail]:
-        """Dead letters of an org, oldest first."""
+        """Dead letters to the instances of an org, in the order in which they were buried."""
         ...
 
     # -- definitions (strong) ----------------------------------------------------------------------
@@ -111,13 +116,15 @@ class Store(Protocol):
     async def add_version(self, version: VersionRecord, *, make_current: bool) -> None:
         """Add a version; adding the same id twice changes nothing but, with ``make_current``, the current version.
 
-        Raises ``NotFound`` when there is no such machine.
+        Raises ``NotFound`` when there is no such machine, ``InvalidState`` when the id is another machine's version.
         """
         ...
 
     async def version(self, version_id: str) -> VersionRecord | None: ...
 
-    async def create_upload(self, upload: UploadRecord) -> None: ...
+    async def create_upload(self, upload: UploadRecord) -> None:
+        """Raises ``InvalidState`` when the id is taken."""
+        ...
 
     async def upload(self, upload_id: str) -> UploadRecord | None: ...
 
@@ -135,7 +142,9 @@ class Store(Protocol):
 
     async def list_orgs(self, *, cursor: str | None, limit: int) -> Page[OrgRecord]: ...
 
-    async def create_key(self, key: KeyRecord) -> None: ...
+    async def create_key(self, key: KeyRecord) -> None:
+        """Raises ``InvalidState`` when the id is taken."""
+        ...
 
     async def key(self, key_id: str) -> KeyRecord | None: ...
 

@@ -303,13 +303,21 @@ class CommitContract(StoreBinding):
         assert await store.pending_mail(ALICE) == []
         assert ids(await store.pending_mail(BOB)) == ["from it", "of another"]
 
-    async def test_delete_removes_the_dead_letters_to_it(self, store: Store) -> None:
-        await create(store, BOB)
-        await send(store, letter("to it", target=BOB), letter("to another", target=CAROL))
-        for mail_id in ("to it", "to another"):
+    async def test_delete_removes_dead_letters_to_it_and_delayed_ones_from_it_and_nothing_else(
+        self, store: Store
+    ) -> None:
+        await send(
+            store,
+            letter("to it", sender=BOB, target=ALICE),
+            letter("from it", target=BOB),
+            timer("delayed from it", due_at=1.0, send_id="t", target=BOB),
+            timer("delayed from another", due_at=1.0, send_id="t", owner=BOB),
+        )
+        for mail_id in ("to it", "from it", "delayed from it", "delayed from another"):
             await store.bury_mail(mail_id, attempts=5, at=9.0, error="no")
-        await store.delete_instance(BOB)
-        assert ids((await store.list_dead_letters("org-a", cursor=None, limit=9)).rows) == ["to another"]
+        await store.delete_instance(ALICE)
+        dead = await store.list_dead_letters("org-a", cursor=None, limit=9)
+        assert ids(dead.rows) == ["from it", "delayed from another"]
 
     async def test_an_instance_can_be_created_again_after_it_was_deleted(self, store: Store) -> None:
         await store.commit(commit_at(1, context={"life": 1}, journal=[entry_at(1, "ONE")]))
