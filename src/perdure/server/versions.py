@@ -204,7 +204,8 @@ def _public_url(call: Call) -> str:
     """Where callers reach this application, without a slash at the end."""
     public_url = call.services.settings.public_url
     if public_url is None:
-        public_url = str(Request(call.scope).base_url)
+        # Not `base_url` as it is: of an app that is mounted in another one that names the outer one.
+        public_url = str(Request(call.scope).base_url.replace(path=call.scope.get("root_path", "")))
     return public_url.rstrip("/")
 
 
