@@ -70,6 +70,7 @@ def forged(pair: KeyPair, now: float, **changes: Any) -> str:
     return jwt.encode({name: value for name, value in claims.items() if value is not None}, **options)
 
 
+@pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")  # of the attacker's algorithm
 @pytest.mark.parametrize(
     "changes",
     [
@@ -127,9 +128,9 @@ async def test_a_token_is_good_for_its_leeway_after_it_expired(world: World, is_
         if is_known:
             assert (await client.get("/machines")).status_code == 200
         # The tests' clock starts within a second, and a token counts whole ones.
-        world.clock.advance(60_000 + world.settings.token_leeway - 1_000)
+        await world.clock.advance(60_000 + world.settings.token_leeway - 1_000)
         within = await client.get("/machines")
-        world.clock.advance(1_000)
+        await world.clock.advance(1_000)
         after = await client.get("/machines")
         again = await client.get("/machines")
 
@@ -260,7 +261,7 @@ async def test_a_key_is_read_once_while_it_is_fresh(
         await authenticator.by_token(world.token(key, {"sub": "other"}), None)
     assert store.keys_read == 1
 
-    world.clock.advance(world.settings.key_freshness)
+    await world.clock.advance(world.settings.key_freshness)
     await authenticator.by_token(token, None)
     assert store.keys_read == 2
 
@@ -273,7 +274,7 @@ async def test_a_deletion_elsewhere_is_noticed_once_the_key_is_stale(
     await store.delete_key(ORG, key.id)
     await authenticator.by_token(token, None)
 
-    world.clock.advance(world.settings.key_freshness)
+    await world.clock.advance(world.settings.key_freshness)
 
     with pytest.raises(InvalidToken):
         await authenticator.by_token(token, None)

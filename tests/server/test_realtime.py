@@ -337,7 +337,7 @@ async def test_a_server_that_cannot_refuse_by_status_closes_instead(world: World
 async def test_a_silent_connection_is_closed_after_the_idle_timeout(world: World) -> None:
     async with connected(world) as socket:
         await silence(socket)
-        world.clock.advance(world.settings.realtime_idle_timeout)
+        await world.clock.advance(world.settings.realtime_idle_timeout)
 
         assert await closing_code(socket) == 1001
 
@@ -348,11 +348,11 @@ async def test_pings_keep_a_connection_and_are_not_answered(world: World) -> Non
     async with connected(world) as socket:
         await silence(socket)
         for _ in range(3):
-            world.clock.advance(most_of_it)
+            await world.clock.advance(most_of_it)
             await say(socket, {"type": "ping"})
             await silence(socket)
 
-        world.clock.advance(most_of_it)
+        await world.clock.advance(most_of_it)
         await silence(socket)
 
 

@@ -171,7 +171,7 @@ async def test_an_upload_belongs_to_its_org_and_machine(client: httpx.AsyncClien
 async def test_an_upload_expires(client: httpx.AsyncClient, world: World) -> None:
     late, too_late = await provision(client), await provision(client)
     await upload(world, late, LIGHT.encode())
-    world.clock.advance(world.settings.upload_lifetime)
+    await world.clock.advance(world.settings.upload_lifetime)
     async with await world.client() as later:
         assert problem(await finalize(later, late)) == (404, "not-found")
 

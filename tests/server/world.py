@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,14 +16,15 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from perdure.durable.records import Address, OrgRecord
-from perdure.durable.runtime import Runtime
+from perdure.durable.runtime import Runtime, RuntimeSettings
+from perdure.hosts.in_process import InProcessHost
 from perdure.json_value import JsonObject
 from perdure.server.app import create_app
 from perdure.server.secrets import SecretBox, new_key
 from perdure.server.settings import ServerSettings
 from perdure.stores.memory import MemoryStore
+from perdure.testing.simulated_clock import CountingEntropy, SimulatedClock
 from perdure.tokens import SCOPES, KeyPair, sign_token
-from tests.server.fake_runtime import FakeRuntime
 
 ORG = "org_test"
 OTHER_ORG = "org_other"
@@ -33,57 +33,22 @@ STARTED_AT = 1_767_323_045_678.0
 """2026-01-02T03:04:05.678Z"""
 
 
-class HeldClock:
-    """Stands still until it is advanced."""
-
-    def __init__(self, now: float = STARTED_AT) -> None:
-        self._now = now
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-
-    def now(self) -> float:
-        return self._now
-
-    async def sleep(self, milliseconds: float) -> None:
-        if milliseconds <= 0:
-            return
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self._now + milliseconds, woken))
-        await woken
-
-    def advance(self, milliseconds: float) -> None:
-        self._now += milliseconds
-        due = [sleeper for sleeper in self._sleepers if sleeper[0] <= self._now]
-        self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[0] > self._now]
-        for _, woken in due:
-            if not woken.done():
-                woken.set_result(None)
-
-
-class CountingEntropy:
-    """Different every time, and the same in every run."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def uuid(self) -> uuid.UUID:
-        self._count += 1
-        return uuid.UUID(int=self._count)
-
-    def secret(self) -> str:
-        self._count += 1
-        return f"secret-{self._count:060d}"
-
-
 class World:
     """Everything a test of the server may reach for."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        self.clock = HeldClock()
+        self.clock = SimulatedClock(STARTED_AT)
         self.entropy = CountingEntropy()
         self.secret_box = SecretBox(b"a master key of thirty-two bytes", self.entropy)
         self.store = MemoryStore()
-        self.runtime: Runtime = FakeRuntime(self.store, self.clock, self.entropy)
+        self.runtime = Runtime(
+            self.store,
+            InProcessHost(),
+            clock=self.clock,
+            entropy=self.entropy,
+            settings=RuntimeSettings(closing_grace=0),
+        )
         self.app: Starlette = create_app(
             self.runtime,
             settings=settings,

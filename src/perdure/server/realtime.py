@@ -32,7 +32,7 @@ from structlog.typing import FilteringBoundLogger
 from perdure import wire
 from perdure.durable.records import Address
 from perdure.durable.runtime import InstanceState, Subscription
-from perdure.errors import InvalidParameter, NotFound
+from perdure.errors import InvalidParameter, NotFound, StoreError
 from perdure.json_value import encode_json
 from perdure.server.auth import Principal
 from perdure.server.edge import CORS_HEADERS
@@ -329,8 +329,10 @@ class Connection:
             for request_id in sorted(feed.request_ids):
                 self._addresses.pop(request_id, None)
                 await self._refuse(request_id, error)
-        else:
-            self._finish(_SERVICE_RESTART)
+            return
+        except StoreError:
+            log.info("realtime connection ends with its store", key_id=self._principal.key_id)
+        self._finish(_SERVICE_RESTART)
 
     async def _write(self) -> None:
         while True:
