@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def run() -> Run:
     """Run a command without a server."""
 
     def run(*arguments: str, **environment: str) -> Ran:
-        result = CliRunner().invoke(app, list(arguments), env=environment)
+        # In a thread, since a command that starts an event loop could not do so within that of an asynchronous test.
+        with ThreadPoolExecutor(1) as thread:
+            result = thread.submit(CliRunner().invoke, app, list(arguments), env=environment).result()
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Ran(result.exit_code, result.stdout, result.stderr)

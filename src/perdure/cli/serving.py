@@ -27,6 +27,7 @@ __all__ = ["configure_log", "is_loopback", "listen", "run_server", "serve_until_
 
 _DRAIN_SECONDS = 10
 _BACKLOG = 2048
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MESSAGE_BYTES_MAX = 1_000_000
 
 
@@ -84,17 +85,16 @@ async def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
             ws_max_size=_MESSAGE_BYTES_MAX,
         )
     )
+    # When uvicorn has ended it raises the signal that ended it once more, for the handlers of before. These do nothing:
+    # the default ones would be the end of the process before the store is closed.
     loop = asyncio.get_running_loop()
-    # When uvicorn has ended it raises the signal that ended it once more, for the handlers of before: without one of
-    # our own, that would be the end of the process before the store is closed.
-    ended = [signal.SIGINT, signal.SIGTERM]
-    for number in ended:
-        loop.add_signal_handler(number, server.handle_exit, number, None)
+    for number in _ENDING_SIGNALS:
+        loop.add_signal_handler(number, lambda: None)
     try:
         await server.serve(sockets=[listener])
         await asyncio.sleep(0)
     finally:
-        for number in ended:
+        for number in _ENDING_SIGNALS:
             loop.remove_signal_handler(number)
 
 
