@@ -189,7 +189,7 @@ class Assign(msgspec.Struct, frozen=True):
             changed = self.updates(step.context, step.event, step)
         finally:
             spawner.reset(token)
-        if not isinstance(changed, Mapping):
+        if type(changed) is not dict and not isinstance(changed, Mapping):
             raise EventFailed(f"an assigner must return a mapping of keys to change, not {type(changed).__name__}")
         step.context = {**step.context, **changed}
 

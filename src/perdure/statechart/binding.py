@@ -326,7 +326,10 @@ class Binder:
             return lambda context, event, step: dict(constants)
 
         def compute(context: Any, event: JsonObject, step: Any) -> JsonObject:
-            return {**constants, **{key: function(context, event, step) for key, function in functions}}
+            computed = constants.copy()
+            for key, function in functions:
+                computed[key] = function(context, event, step)
+            return computed
 
         return compute
 

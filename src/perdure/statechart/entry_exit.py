@@ -1,8 +1,8 @@
 """Which states a set of transitions leaves and enters: SCXML Appendix D, procedure by procedure.
 
 Names are the specification's in snake case. One thing differs by decision: the transition domain is the least common
-ancestor of *any* kind, where SCXML takes the least compound one (LCCA), because in both XState versions a parallel state
-stays active when a transition leads from one of its regions into another: only the regions start over.
+ancestor of *any* kind, where SCXML takes the least compound one (LCCA), because in both XState versions a parallel
+state stays active when a transition leads from one of its regions into another: only the regions start over.
 https://www.w3.org/TR/scxml/#AlgorithmforSCXMLInterpretation
 """
 

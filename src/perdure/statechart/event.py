@@ -57,6 +57,8 @@ def error_platform_type(child_id: str) -> str:
 
 def to_event(value: Any) -> JsonObject:
     """The dict form of an event given as a type or as a dict. Raises ``InvalidParameter`` for anything else."""
+    if isinstance(value, str) and value:
+        return {"type": value}
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, Mapping):

@@ -203,6 +203,7 @@ class Machine:
         self.config = config
         self.implementations = implementations
         self.max_microsteps = max_microsteps
+        """How many microsteps one event may set off."""
         self.configurations: dict[tuple[str, ...], Configuration] = {}
         """Interned configurations by the ids of their leaves; bounded, see ``configuration``."""
         self.cached = 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -60,26 +61,17 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 class Macrostep:
     """The working state of one macrostep. Actions change it; nobody outside this package sees it."""
 
-    __slots__ = (
-        "before",
-        "children",
-        "children_started",
-        "configuration",
-        "context",
-        "effects",
-        "error",
-        "event",
-        "external_event",
-        "history",
-        "machine",
-        "microsteps",
-        "output",
-        "pending",
-        "queue",
-        "recent",
-        "scope",
-        "status",
-    )
+    # What most macrosteps never change stands here once; what changes it puts a value of its own in its place.
+    status: Status = "active"
+    output: Json = None
+    error: Json = None
+    microsteps = 0
+    recent: tuple[Transition, ...] = ()
+    """What the last microsteps took, kept only when the limit draws near, to name a loop."""
+    pending: Mapping[str, PendingChild] = MappingProxyType({})
+    """Children announced by states entered in this macrostep, by id."""
+    history: dict[str, tuple[str, ...]]
+    children: dict[str, Child]
 
     def __init__(
         self,
@@ -101,17 +93,11 @@ class Macrostep:
         self.effects: list[Effect] = []
         self.queue: deque[JsonObject] = deque()
         """Internal events, first in first out."""
-        self.pending: dict[str, PendingChild] = {}
-        """Children announced by states entered in this macrostep, by id."""
-        self.microsteps = 0
-        self.recent: list[Transition] = []
-        """What the last microsteps took, kept only when the limit draws near, to name a loop."""
-        self.status: Status = "active"
-        self.output: Json = None
-        self.error: Json = None
-        self.history: dict[str, tuple[str, ...]] = {} if before is None else before.history
-        self.children: dict[str, Child] = {} if before is None else before.children
-        self.children_started = 0 if before is None else before.children_started
+        if before is None:
+            self.history, self.children, self.children_started = {}, {}, 0
+        else:
+            self.history, self.children = before.history, before.children
+            self.children_started = before.children_started
 
     # -- the algorithm -----------------------------------------------------------------------------
 
@@ -122,10 +108,14 @@ class Macrostep:
     def take(self, event: JsonObject) -> None:
         """Take the transitions that an event enables; an error of a child that enables none ends the machine."""
         self.event = event
-        enabled = self.enabled_among(self.configuration.candidates_for(self.machine, event["type"]))
+        event_type = event["type"]
+        candidates = self.configuration.candidates.get(event_type)
+        if candidates is None:
+            candidates = self.configuration.candidates_for(self.machine, event_type)
+        enabled = self.enabled_among(candidates)
         if enabled:
             self.microstep(enabled)
-        elif event["type"].startswith(ERROR_PLATFORM):
+        elif event_type.startswith(ERROR_PLATFORM):
             self.fail(event)
 
     def run_to_stable(self) -> None:
@@ -169,22 +159,23 @@ class Macrostep:
     def microstep(self, enabled: tuple[Transition, ...]) -> None:
         """Leave, act, enter: one set of transitions, as its plan says."""
         plan = plan_for(self.machine, self.configuration, enabled, self.history)
-        self.count(plan.transitions)
-        self.perform(plan.leave)
+        self.microsteps += 1
+        if self.microsteps > self.machine.max_microsteps - LOOP_EVIDENCE:
+            self.watch_for_loop(plan.transitions)
+        for action in plan.leave:
+            action.perform(self)
         if plan.history:
             self.history = {**self.history, **plan.history}
         self.configuration = plan.target
-        self.perform(plan.enter)
+        for action in plan.enter:
+            action.perform(self)
         if plan.completes is not None:
             self.complete(plan.completes)
 
-    def count(self, taken: tuple[Transition, ...]) -> None:
-        """Count a microstep. Raises once the limit is passed, naming the transitions that the machine goes round in."""
-        self.microsteps += 1
-        limit = self.machine.max_microsteps
-        if self.microsteps <= limit - LOOP_EVIDENCE:
-            return
+    def watch_for_loop(self, taken: tuple[Transition, ...]) -> None:
+        """Remember the last microsteps; once the limit is passed, raise and name the transitions that go round."""
         self.recent += taken
+        limit = self.machine.max_microsteps
         if self.microsteps > limit:
             loop = ", ".join(str(transition) for transition in dict.fromkeys(self.recent))
             raise MicrostepLimitExceeded(
@@ -223,12 +214,15 @@ class Macrostep:
         When two states announce the same id, the later one has it.
         """
         self.withdraw(invoke.id)
-        self.pending[invoke.id] = PendingChild(invoke, self.event)
+        self.pending = {**self.pending, invoke.id: PendingChild(invoke, self.event)}
 
     def withdraw(self, child_id: str) -> None:
         """An announced child is not started after all; the messages held for it reach nobody."""
-        pending = self.pending.pop(child_id, None)
-        for message in pending.messages if pending is not None else ():
+        pending = self.pending.get(child_id)
+        if pending is None:
+            return
+        self.pending = {key: other for key, other in self.pending.items() if other is not pending}
+        for message in pending.messages:
             self.no_receiver(child_id, message.event)
 
     def leave_invoke(self, invoke: Invoke) -> None:

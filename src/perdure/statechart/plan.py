@@ -71,6 +71,9 @@ def plan_for(
     machine: Machine, configuration: Configuration, enabled: tuple[Transition, ...], history: HistoryIds
 ) -> Plan:
     """The plan for these enabled transitions, from the cache or worked out now."""
+    plan = configuration.plans.get(enabled)
+    if plan is not None:
+        return plan
     recorded = tuple(history.get(name) for transition in enabled for name in transition.histories)
     key: object = (enabled, recorded) if recorded else enabled
     plan = configuration.plans.get(key)

@@ -124,9 +124,11 @@ def outcome(step: Macrostep) -> Step:
     )
     if before is None or effects or step.status != "active" or configuration.leaves != before.configuration:
         return Step(snapshot, effects, True)
-    if step.children != before.children or step.context != before.context:
+    same_children = step.children is before.children or step.children == before.children
+    same_context = step.context is before.context or step.context == before.context
+    if not (same_children and same_context):
         return Step(snapshot, effects, True)
-    return Step(snapshot if step.history != before.history else before, effects, False)
+    return Step(before if step.history is before.history else snapshot, effects, False)
 
 
 # -- macrosteps that need no Macrostep -------------------------------------------------------------
