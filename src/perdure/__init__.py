@@ -1,9 +1,10 @@
 """perdure: durable statecharts and actors for Python.
 
 ``create_machine`` takes XState's config as a dict; ``initial`` and ``transition`` run it as pure functions; a
-``Runtime`` runs any number of persistent instances of it.
+``Runtime``, which ``open`` starts over a store, runs any number of persistent instances of it.
 """
 
+from perdure.bootstrap import DEFAULT_ORG, open
 from perdure.durable.definition import Definition, ReadRequest, Sender, WriteRequest
 from perdure.durable.records import Address
 from perdure.durable.runtime import Runtime, RuntimeSettings
@@ -50,6 +51,7 @@ from perdure.statechart import (
 )
 
 __all__ = [
+    "DEFAULT_ORG",
     "Address",
     "AuthorizerRefused",
     "ContextTooLarge",
@@ -85,6 +87,7 @@ __all__ = [
     "initial",
     "log",
     "not_",
+    "open",
     "or_",
     "persistent",
     "pure",
