@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from structlog.testing import capture_logs
 
 from perdure.durable.records import KeyRecord
 from perdure.errors import InvalidToken
@@ -308,6 +309,8 @@ async def test_a_key_sealed_with_another_master_key_is_a_failure_of_the_server()
         await world.store.create_key(moved)
         token = world.token(KeyPair(id="sbk_moved", secret="sbsec_does_not_matter_here_at_all"))
         async with world.bare_client(token=token) as client:
-            response = await client.get("/machines")
+            with capture_logs() as lines:
+                response = await client.get("/machines")
 
     assert problem(response) == (500, "internal-error")
+    assert "master key" in str(lines[0]["exc_info"])

@@ -193,6 +193,22 @@ async def test_a_caller_that_hangs_up_early_is_no_failure(world: World) -> None:
     assert lines == []
 
 
+async def test_an_answer_that_breaks_off_is_logged_and_left_to_the_server(world: World) -> None:
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "query_string": b"", "headers": []}
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            raise ValueError("the socket has a bug")
+
+    with capture_logs() as lines, pytest.raises(ValueError, match="bug"):
+        await world.app(scope, receive, send)
+
+    assert [(line["log_level"], line["status"]) for line in lines] == [("error", 200)]
+
+
 async def test_the_app_can_be_mounted_under_a_prefix(world: World) -> None:
     outer = Starlette(routes=[Mount("/api", world.app)])
 

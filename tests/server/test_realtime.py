@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.types import Message
+from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -267,10 +268,13 @@ async def test_a_failing_subscription_is_an_internal_error_for_its_subscriber(
 
     monkeypatch.setattr(world.runtime, "subscribe", fail)
     async with connected(world) as socket:
-        await say(socket, subscription("1"))
-
-        assert await hear(socket) == {"type": "error", "requestId": "1", "status": 500, "code": "store-error"}
+        with capture_logs() as lines:
+            await say(socket, subscription("1"))
+            refusal = await hear(socket)
         await silence(socket)
+
+    assert refusal == {"type": "error", "requestId": "1", "status": 500, "code": "store-error"}
+    assert [line["log_level"] for line in lines] == ["error"]
 
 
 # -- who is let in -----------------------------------------------------------------------------------------------------
@@ -411,6 +415,9 @@ class SlowReader:
     def __init__(self, world: World, token: str) -> None:
         self.frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.blocked = asyncio.Event()
+        self.failure: Exception | None = None
+        """What sending raises from now on."""
+        self.close_code: int | None = None
         self._may_send = asyncio.Semaphore(0)
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._inbox.put_nowait({"type": "websocket.connect"})
@@ -418,16 +425,23 @@ class SlowReader:
         self.serving = asyncio.create_task(world.app(scope, self._inbox.get, self._send))
 
     async def _send(self, message: Message) -> None:
+        if message["type"] == "websocket.close":
+            self.close_code = message["code"]
         if message["type"] == "websocket.send":
             self.blocked.set()
             await self._may_send.acquire()
+            if self.failure is not None:
+                raise self.failure
             self.frames.put_nowait(json.loads(message["text"]))
 
     def say(self, message: dict[str, Any]) -> None:
         self._inbox.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
 
-    async def read_one(self) -> dict[str, Any]:
+    def let_through(self) -> None:
         self._may_send.release()
+
+    async def read_one(self) -> dict[str, Any]:
+        self.let_through()
         return await self.frames.get()
 
     async def leave(self) -> None:
@@ -465,3 +479,33 @@ async def test_a_slow_reader_does_not_delay_the_machine(world: World) -> None:
 
     assert state.state == "on"
     await reader.leave()
+
+
+async def test_a_client_that_is_gone_while_we_send_is_no_failure(world: World) -> None:
+    await world.create_light()
+    reader = SlowReader(world, world.token(await world.key()))
+    reader.say(subscription("1"))
+    await reader.blocked.wait()
+
+    with capture_logs() as lines:
+        reader.failure = ConnectionResetError("gone")
+        reader.let_through()
+        await reader.serving
+
+    assert lines == []
+    assert reader.close_code is None
+
+
+async def test_a_failure_of_ours_is_logged_and_closes_the_connection(world: World) -> None:
+    await world.create_light()
+    reader = SlowReader(world, world.token(await world.key()))
+    reader.say(subscription("1"))
+    await reader.blocked.wait()
+
+    with capture_logs() as lines:
+        reader.failure = ValueError("a bug")
+        reader.let_through()
+        await reader.serving
+
+    assert [line["log_level"] for line in lines] == ["error"]
+    assert reader.close_code == 1011

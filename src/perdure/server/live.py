@@ -34,6 +34,3 @@ class LiveConnections:
         """End every connection that this key has opened."""
         for connection in tuple(self._by_key.get(key_id, ())):
             connection.stop(close_code)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._by_key.values()))
