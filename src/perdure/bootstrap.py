@@ -88,14 +88,19 @@ async def open(
     entropy = entropy if entropy is not None else SystemEntropy()
     sources = list(machines)
     files = find_machine_files([Path(source) for source in sources if isinstance(source, str | Path)])
-    async with open_runtime(url, clock=clock, entropy=entropy) as runtime:
+    runtime = Runtime(create_store(url), InProcessHost(), clock=clock, entropy=entropy)
+    try:
+        await runtime.store.open()
         org = await ensure_default_org(runtime.store, clock)
         for file in files:
             await deploy_machine_file(runtime, org, file)
         for source in sources:
             if isinstance(source, ModuleType | tuple):
                 await runtime.register(org, *_named_definition(source))
+        await runtime.start()  # only now: what is due must find the code of this program
         yield runtime
+    finally:
+        await runtime.close()
 
 
 def _named_definition(source: ModuleType | tuple[str, Definition | Machine]) -> tuple[str, Definition]:

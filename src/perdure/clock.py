@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Protocol
 
 __all__ = ["Clock", "SystemClock"]
@@ -21,8 +22,8 @@ class Clock(Protocol):
         """Milliseconds since 1970-01-01 UTC. May go backwards when the machine's clock is set."""
         ...
 
-    async def sleep(self, milliseconds: float) -> None:
-        """Return once this clock has advanced by ``milliseconds``; at once when that is zero or less."""
+    def sleep(self, milliseconds: float) -> Awaitable[None]:
+        """Wait until this clock has advanced by ``milliseconds``, counted from this call; zero or less is no time."""
         ...
 
 

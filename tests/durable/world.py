@@ -57,13 +57,13 @@ class World:
     async def running(self) -> AsyncIterator[Runtime]:
         """A started runtime; leaving the block closes it, as a restart does."""
         store = self._open_store()
-        async with Runtime(
-            store, InProcessHost(), clock=self.clock, entropy=self.entropy, settings=self.settings
-        ) as runtime:
-            if not (await store.list_orgs(cursor=None, limit=1)).rows:
-                await store.create_org(OrgRecord(id=ORG, name="tests", created_at=0.0))
-            for name, definition in self.definitions.items():
-                await runtime.register(ORG, name, definition)
+        runtime = Runtime(store, InProcessHost(), clock=self.clock, entropy=self.entropy, settings=self.settings)
+        await store.open()
+        if not (await store.list_orgs(cursor=None, limit=1)).rows:
+            await store.create_org(OrgRecord(id=ORG, name="tests", created_at=0.0))
+        for name, definition in self.definitions.items():
+            await runtime.register(ORG, name, definition)
+        async with runtime:
             yield runtime
 
 

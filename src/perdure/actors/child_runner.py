@@ -22,7 +22,8 @@ from perdure.statechart.event import done_invoke_type, error_platform_type
 
 __all__ = ["ChildRunner", "error_data"]
 
-Report = Callable[[JsonObject], None]
+Report = Callable[[str, int, JsonObject], None]
+"""Called once per child that ends by itself, with its id, its session and its last event."""
 
 
 class ChildRunner:
@@ -32,16 +33,22 @@ class ChildRunner:
         self._report = report
         self._threads = threads
         self._running: dict[str, tuple[int, asyncio.Task[None]]] = {}
+        self._reported: dict[str, int] = {}
+        """Children that have ended, and whose parent has not taken the report yet."""
         self._stopping: set[asyncio.Task[None]] = set()
 
     @property
     def is_idle(self) -> bool:
         return not self._running
 
-    def is_running(self, child_id: str, session: int) -> bool:
-        """Whether this child was started here and its end has not been reported yet."""
-        running = self._running.get(child_id)
-        return running is not None and running[0] == session
+    def is_live(self, child_id: str, session: int) -> bool:
+        """Whether this child was started here and its parent has yet to learn its end."""
+        return self._is_running(child_id, session) or self._reported.get(child_id) == session
+
+    def forget(self, child_id: str, session: int) -> None:
+        """The parent has taken the report of this child's end, or failed to."""
+        if self._reported.get(child_id) == session:
+            del self._reported[child_id]
 
     def start(self, effect: StartChild, service: Callable[..., Any]) -> None:
         """Start a child and return at once. Its end is reported once, unless it is stopped before."""
@@ -50,13 +57,15 @@ class ChildRunner:
 
     def stop(self, effect: StopChild) -> None:
         """Cancel a child. One that has ended, or was never started here, is no error."""
-        if self.is_running(effect.id, effect.session):
+        self.forget(effect.id, effect.session)
+        if self._is_running(effect.id, effect.session):
             self._cancel(self._running.pop(effect.id)[1])
 
     def stop_all(self) -> None:
         for _, task in self._running.values():
             self._cancel(task)
         self._running.clear()
+        self._reported.clear()
 
     def stopping(self) -> Iterable[asyncio.Task[None]]:
         """The cancelled children that have not ended yet."""
@@ -72,9 +81,14 @@ class ChildRunner:
             event = {"type": done_invoke_type(effect.id), "data": await self._call(effect, service)}
         except Exception as error:
             event = {"type": error_platform_type(effect.id), "data": error_data(error)}
-        if self.is_running(effect.id, effect.session):
+        if self._is_running(effect.id, effect.session):
             del self._running[effect.id]
-            self._report(event)
+            self._reported[effect.id] = effect.session
+            self._report(effect.id, effect.session, event)
+
+    def _is_running(self, child_id: str, session: int) -> bool:
+        running = self._running.get(child_id)
+        return running is not None and running[0] == session
 
     async def _call(self, effect: StartChild, service: Callable[..., Any]) -> Json:
         meta = Meta(snapshot=None, params=effect.params)

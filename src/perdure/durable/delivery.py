@@ -46,8 +46,9 @@ class Delivery:
         self._runtime = runtime
         self._in_flight: set[str] = set()
         self._wake = asyncio.Event()
-        self._sleeping_until: float | None = 0.0
-        """``None`` while asleep with nothing in sight; 0 while awake."""
+        self._is_awake = True
+        self._sleeping_until: float | None = None
+        """While asleep: when it wakes by itself, ``None`` with nothing in sight."""
         self._is_saturated = False
         self._loop: asyncio.Task[None] | None = None
 
@@ -62,15 +63,17 @@ class Delivery:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in flight and nothing was due when last looked."""
-        asleep = self._sleeping_until is None or self._sleeping_until > self._runtime.clock.now()
-        return asleep and not self._in_flight and not self._wake.is_set()
+        if self._is_awake or self._in_flight or self._wake.is_set():
+            return False
+        return self._sleeping_until is None or self._sleeping_until > self._runtime.clock.now()
 
     # -- what residents tell -----------------------------------------------------------------------
 
     def notice(self, mail: Iterable[Mail]) -> None:
         """Mail was committed: wake up in time for it."""
         due_at = min(item.due_at for item in mail)
-        if self._sleeping_until is None or due_at < self._sleeping_until:
+        # Awake, it may have asked the store before this commit, and would go to sleep without knowing of it.
+        if self._is_awake or self._sleeping_until is None or due_at < self._sleeping_until:
             self._wake.set()
 
     def claim(self, mail: Mail) -> None:
@@ -115,14 +118,14 @@ class Delivery:
     async def _run(self) -> None:
         while True:
             self._wake.clear()
-            self._sleeping_until = 0.0
+            self._is_awake = True
             try:
                 wait_until = await self._hand_out()
             except StoreError:
                 logger.exception("the store failed; delivery pauses")
                 await self._runtime.clock.sleep(STORE_RETRY_MILLISECONDS)
                 continue
-            self._sleeping_until = wait_until
+            self._is_awake, self._sleeping_until = False, wait_until
             if not self._wake.is_set():
                 await self._sleep(wait_until)
 

@@ -169,6 +169,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     sender: Address
     target: Address
     due_at: float
+    """When it may be delivered: 0 for a message without a delay, which is due at once."""
     event: JsonObject | None = None
     creation: Creation | None = None
     send_id: str | None = None

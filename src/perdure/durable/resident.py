@@ -40,14 +40,22 @@ CONFLICT_RETRIES = 20
 class Envelope:
     """A message in a resident's inbox, and who waits for what becomes of it."""
 
-    __slots__ = ("answer", "is_external", "mail", "message", "settles")
+    __slots__ = ("answer", "child", "is_external", "mail", "message", "settles")
 
     def __init__(
-        self, message: Message | None, *, mail: Mail | None = None, settles: bool = False, is_external: bool = True
+        self,
+        message: Message | None,
+        *,
+        mail: Mail | None = None,
+        child: tuple[str, int] | None = None,
+        settles: bool = False,
+        is_external: bool = True,
     ) -> None:
         self.message = message
         """``None`` asks the resident to delete its instance."""
         self.mail = mail
+        self.child = child
+        """The id and session of the ephemeral child whose end this reports."""
         self.settles = settles
         """Whether the answer waits until the instance has settled, or is given once the commit is durable."""
         self.is_external = is_external
@@ -77,7 +85,7 @@ class Resident:
         """Reports of children and messages to itself: taken before the inbox."""
         self._arrived = asyncio.Event()
         self._unanswered: list[Envelope] = []
-        self._children = ChildRunner(self.report, runtime.threads)
+        self._children = ChildRunner(self._child_ended, runtime.threads)
         self._actions: set[asyncio.Task[None]] = set()
         self._deadline = 0.0
         self.loop = asyncio.create_task(self._live(), name=f"resident {address}")
@@ -108,6 +116,10 @@ class Resident:
 
     def report(self, event: JsonObject) -> None:
         self._own.append(Envelope(Deliver(event=event), is_external=False))
+        self._arrived.set()
+
+    def _child_ended(self, child_id: str, session: int, event: JsonObject) -> None:
+        self._own.append(Envelope(Deliver(event=event), child=(child_id, session), is_external=False))
         self._arrived.set()
 
     def keep_running(self, work: Awaitable[Any], label: str) -> None:
@@ -180,6 +192,8 @@ class Resident:
 
     async def _take(self, envelope: Envelope) -> None:
         """Handle one message; a failure is its sender's answer and leaves the instance as it was."""
+        if envelope.child is not None and not self._children.is_live(*envelope.child):
+            return  # it was stopped after it had ended: nobody wants to hear of it
         try:
             self._record = await (self._delete() if envelope.message is None else self._run(envelope.message))
         except Exception as error:
@@ -187,6 +201,9 @@ class Resident:
                 logger.exception("turn failed", instance=str(self.address))
             await self._failed(envelope, error)
             return
+        finally:
+            if envelope.child is not None:
+                self._children.forget(*envelope.child)
         if envelope.mail is not None:
             self._runtime.delivery.release(envelope.mail)
         if envelope.is_external:
@@ -251,7 +268,7 @@ class Resident:
         return tuple(
             child.id
             for child in record.snapshot.children.values()
-            if not child.is_persistent and not self._children.is_running(child.id, child.session)
+            if not child.is_persistent and not self._children.is_live(child.id, child.session)
         )
 
     async def _delete(self) -> None:
@@ -272,7 +289,7 @@ class Resident:
         """Answer a failure. Mail is put back for another attempt, and what its sender sent after it waits behind it."""
         mail, delivery = envelope.mail, self._runtime.delivery
         if isinstance(error, MailGone):
-            logger.info("mail was applied or cancelled meanwhile", instance=str(self.address))
+            logger.debug("mail was applied or cancelled meanwhile", instance=str(self.address))
             if mail is not None:
                 delivery.release(mail)
         elif mail is not None:

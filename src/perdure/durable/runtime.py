@@ -75,7 +75,11 @@ class Runtime:
         self._is_open = False
 
     async def start(self) -> None:
-        """Open the store and begin to deliver what is due; timers that came due meanwhile fire at once."""
+        """Open the store, unless it is open, and begin to deliver; what came due meanwhile is delivered at once.
+
+        Machines of the host application are registered before, on the open store: mail for an instance whose code is
+        not there yet would fail.
+        """
         await self.store.open()
         self.delivery = Delivery(self)
         self.delivery.start()
@@ -86,9 +90,14 @@ class Runtime:
 
         A service stopped here counts as lost: its instance gets an error event when it is next used.
         """
-        if not self._is_open:
-            return
-        self._is_open = False
+        if self._is_open:
+            self._is_open = False
+            await self._drain()
+        self.watchers.end_all()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        await self.store.close()
+
+    async def _drain(self) -> None:
         await self.delivery.close()
         loops = [resident.loop for resident in self._residents.values()]
         if loops:
@@ -97,9 +106,6 @@ class Runtime:
             grace.cancel()
         for resident in list(self._residents.values()):
             await resident.close()
-        self.watchers.end_all()
-        self.threads.shutdown(wait=False, cancel_futures=True)
-        await self.store.close()
 
     async def __aenter__(self) -> Runtime:
         await self.start()
@@ -271,7 +277,7 @@ class Runtime:
         It may never return while instances keep each other busy. Meant for tests and for draining.
         """
         while self._residents or not self.delivery.is_idle:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # several loops are waited for, and no hot path should signal this
 
     # -- what residents and delivery use -----------------------------------------------------------
 

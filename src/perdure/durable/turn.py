@@ -209,6 +209,7 @@ class Work:
         self.snapshot: Snapshot = record.snapshot
         self.status = record.status
         self.sequence = record.sequence
+        self.now = now
         self.ts = round(max(now, record.ts + TS_STEP), 3)
         self.journal: list[JournalEntry] = []
         self.mail: list[Mail] = []
@@ -317,7 +318,9 @@ class Work:
                 kind=kind,  # type: ignore[arg-type]  # the three literals above
                 sender=self.address,
                 target=target,
-                due_at=self.ts + (delay or 0.0),
+                # Without a delay it is due at once whatever the clock says, so that a clock set back neither holds it
+                # up nor lets what is sent later overtake it.
+                due_at=0.0 if delay is None else self.now + delay,
                 event=event,
                 creation=creation,
                 send_id=send_id,

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 import uuid
+from collections.abc import Awaitable
 
 __all__ = ["CountingEntropy", "SimulatedClock"]
 
@@ -24,13 +25,13 @@ class SimulatedClock:
     def now(self) -> float:
         return self._now
 
-    async def sleep(self, milliseconds: float) -> None:
+    def sleep(self, milliseconds: float) -> Awaitable[None]:
+        """Counted from the call, not from the moment at which it is awaited: time may be moved in between."""
         if milliseconds <= 0:
-            await asyncio.sleep(0)
-            return
+            return asyncio.sleep(0)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + milliseconds, next(self._order), future))
-        await future
+        return future
 
     async def advance(self, milliseconds: float) -> None:
         """Let time pass: sleepers wake in the order in which their times come, each before the next one's time."""

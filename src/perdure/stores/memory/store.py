@@ -330,7 +330,7 @@ def _check_sequence(commit: Commit, kept: _Instance | None) -> None:
 def _new_entries(commit: Commit, kept: _Instance | None) -> dict[int, JournalEntry]:
     """Copies of the journal entries the commit appends, by their sequence numbers, of which none may be taken."""
     entries = {entry.sequence: _copy(entry) for entry in commit.journal}
-    if len(entries) < len(commit.journal) or (kept and not entries.keys().isdisjoint(kept.journal)):
+    if len(entries) < len(commit.journal) or (kept and not entries.keys().isdisjoint(kept.journal.keys())):
         raise StoreError(f"{commit.record.address} has a journal entry under one of these sequence numbers already")
     return entries
 
