@@ -113,11 +113,11 @@ bench-engine: $(STAMP) ## transitions per second of the pure engine
 
 .PHONY: bench-store
 bench-store: $(STAMP) ## commits per second of each store
-	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/store_commits.py
 
 .PHONY: bench-http
 bench-http: $(STAMP) ## events per second through a running server
-	$(BIN)/python benchmarks/http.py
+	$(BIN)/python benchmarks/http_events.py
 
 # -- cleaning and releasing --------------------------------------------------------------------------------------------
 
