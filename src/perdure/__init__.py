@@ -5,6 +5,7 @@
 """
 
 from perdure.bootstrap import DEFAULT_ORG, open
+from perdure.bootstrap import open
 from perdure.durable.definition import Definition, ReadRequest, Sender, WriteRequest
 from perdure.durable.records import Address
 from perdure.durable.runtime import Runtime, RuntimeSettings
