@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,11 +32,13 @@ def read_source(path: Path) -> SourceFile:
     return SourceFile(path=path, text=text, tree=ast.parse(text, filename=str(path)))
 
 
+@cache
 def package_files() -> list[SourceFile]:
     """Every module of the package."""
     return [read_source(path) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
+@cache
 def files_with_tests() -> list[SourceFile]:
     """Every file with tests in it."""
     return [read_source(path) for path in sorted(TESTS.rglob("test_*.py"))]

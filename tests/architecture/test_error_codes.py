@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections import defaultdict
+from functools import cache
 
 from perdure import errors
 from perdure.server.problems import code_of, status_of
@@ -17,6 +18,7 @@ STAY_INSIDE = {"MailGone", "SequenceConflict", "ServerUnreachable", "UnexpectedA
 """Errors that are no answer of the server: handled inside, or raised by the client."""
 
 
+@cache
 def error_classes() -> list[type[errors.PerdureError]]:
     """Every error class of the package but the root."""
     for module in package_files():
