@@ -4,8 +4,7 @@
 ``Runtime``, which ``open`` starts over a store, runs any number of persistent instances of it.
 """
 
-from perdure.bootstrap import DEFAULT_ORG, open
-from perdure.bootstrap import open
+from perdure.bootstrap import DEFAULT_ORG, address, open
 from perdure.durable.definition import Definition, ReadRequest, Sender, WriteRequest
 from perdure.durable.records import Address
 from perdure.durable.runtime import Runtime, RuntimeSettings
@@ -77,6 +76,7 @@ __all__ = [
     "Step",
     "Subscription",
     "WriteRequest",
+    "address",
     "and_",
     "assign",
     "cancel",

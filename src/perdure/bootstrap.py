@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from perdure.clock import Clock, SystemClock
 from perdure.durable.definition import Definition
-from perdure.durable.records import OrgRecord, VersionRecord
+from perdure.durable.records import Address, OrgRecord, VersionRecord
 from perdure.durable.runtime import Runtime
 from perdure.durable.store import Store
 from perdure.entropy import Entropy, SystemEntropy
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_ORG",
     "MASTER_KEY_VARIABLE",
+    "address",
     "Service",
     "create_store",
     "deploy_machine_file",
@@ -66,6 +67,11 @@ _MEMORY = "memory://"
 
 MachineSource: TypeAlias = str | Path | ModuleType | tuple[str, Definition | Machine]
 """A machine file or a directory of them; an imported module; or a name with a definition, or with a bare machine."""
+
+
+def address(machine: str, instance: str, *, org: str = DEFAULT_ORG) -> Address:
+    """Where an instance lives; in the default org, which is the one that ``open`` uses."""
+    return Address(org, machine, instance)
 
 
 @asynccontextmanager
