@@ -88,7 +88,7 @@ async def read(client: AsyncClient, pair: Pair) -> wire.State:
             await clock.sleep(LOOK_AGAIN_MILLISECONDS)
 
 
-# -- checking, as an administrator ---------------------------------------------------------------------------------------
+# -- checking, as an administrator -------------------------------------------------------------------------------------
 
 
 async def wait_until_ended(client: AsyncClient, pair: Pair) -> None:
