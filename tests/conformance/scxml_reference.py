@@ -239,8 +239,11 @@ class Reference:
                 self.add_descendant_states_to_enter(target, entering)
             if targets:
                 domain = self.get_transition_domain(move)
+                if domain is not None and domain in targets:
+                    entering.discard(domain)  # Decision: internal to the source itself; the source stays.
                 for target in self.get_effective_target_states(targets):
-                    self.add_ancestor_states_to_enter(target, domain, entering)
+                    if target is not domain:
+                        self.add_ancestor_states_to_enter(target, domain, entering)
                 if domain is not None and domain.kind == "parallel":
                     # Decision: the domain may be parallel; then its other regions have been left and start over.
                     self.add_missing_regions(domain, entering)

@@ -28,13 +28,14 @@ MAX_MICROSTEPS = 12
 LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=250, suppress_health_check=LARGE)
+@settings(max_examples=120, suppress_health_check=LARGE)
 @given(machines(), event_sequences())
 def test_engine_agrees_with_the_specification(config: Config, events: list[str]) -> None:
     compare(config, events)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @settings(max_examples=4000, suppress_health_check=LARGE)
 @given(machines(), event_sequences())
 def test_engine_agrees_with_the_specification_on_thousands_of_machines(config: Config, events: list[str]) -> None:

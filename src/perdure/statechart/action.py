@@ -10,7 +10,7 @@ cancels and stops them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -154,7 +154,7 @@ def stop(child: Any) -> StopConfig:
     return StopConfig(child)
 
 
-def choose(branches: list[Mapping[str, Any]]) -> ChooseConfig:
+def choose(branches: Sequence[Mapping[str, Any]]) -> ChooseConfig:
     """Run the actions of the first branch whose ``cond`` holds: ``[{"cond": …, "actions": …}, {"actions": …}]``."""
     return ChooseConfig(branches)
 

@@ -50,7 +50,8 @@ def create_machine(
     set off inside the machine.
     """
     defects = Defects()
-    implementations = Implementations(actions or {}, guards or {}, services or {}, delays or {})
+    given_parts = ({} if part is None else part for part in (actions, guards, services, delays))
+    implementations = Implementations(*given_parts)
     given: object = config
     if not isinstance(given, Mapping):
         defects.add("$", f"a machine config cannot be {describe(given)}", "Give a dict.")
@@ -161,6 +162,8 @@ class MachineBuilder:
 
     def kind_of(self, config: Mapping[str, Any], path: str, parent: StateNode | None) -> str:
         kind, history, states = config.get("type"), config.get("history"), config.get("states")
+        if not isinstance(states, Mapping):
+            states = None
         if history not in (None, False, True, "shallow", "deep"):
             self.defects.add(
                 child_path(path, "history"), f"history cannot be {describe(history)}", "Give 'shallow' or 'deep'."
@@ -198,7 +201,7 @@ class MachineBuilder:
             if node.kind == "history":
                 self.read_history(reader, node, config, path)
                 continue
-            self.read_initial(node, config, path)
+            self.read_initial(reader, node, config, path)
             if "target" in config:
                 self.defects.add(child_path(path, "target"), "only a history state has a target")
             if "data" in config:
@@ -209,7 +212,7 @@ class MachineBuilder:
             node.exit = self.binder.action_list(config.get("exit"), child_path(path, "exit"))
             reader.read_state(node, config, path)
 
-    def read_initial(self, node: StateNode, config: Mapping[str, Any], path: str) -> None:
+    def read_initial(self, reader: TransitionReader, node: StateNode, config: Mapping[str, Any], path: str) -> None:
         initial, initial_path = config.get("initial"), child_path(path, "initial")
         if node.kind != "compound":
             if initial is not None:
@@ -221,9 +224,8 @@ class MachineBuilder:
             return
         target = None
         if isinstance(initial, str):
-            target = (
-                self.by_id.get(initial[1:]) if initial.startswith("#") else resolve_path(node, initial, self.delimiter)
-            )
+            is_id = initial.startswith("#")
+            target = reader.target_by_id(initial[1:]) if is_id else resolve_path(node, initial, self.delimiter)
         if target is None or not target.descends_from(node):
             suggestion = nearest(str(initial), keys)
             self.defects.add(initial_path, f"{describe(initial)} is no state in here", suggestion)

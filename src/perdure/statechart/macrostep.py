@@ -150,7 +150,7 @@ class Macrostep:
                 holds = answers.get(transition)
                 if holds is None:
                     guard = transition.guard
-                    holds = answers[transition] = guard is None or guard(self.context, self.event, self)
+                    holds = answers[transition] = guard is None or bool(guard(self.context, self.event, self))
                 if holds:
                     enabled[transition] = None
                     break

@@ -184,7 +184,8 @@ def quick_plan(machine: Machine, configuration: Configuration, event_type: str) 
         if plan.leave or plan.enter or plan.history or plan.completes or plan.target.always:
             return None
         guard = enabled[0].guard
-        found.append((guard, plan.target))
+        stays = plan.target.leaves == configuration.leaves
+        found.append((guard, configuration if stays else plan.target))
         if guard is None:
             break
     return tuple(found)

@@ -259,8 +259,9 @@ class TransitionReader:
         node.invokes = tuple(invoke for invoke in invokes if invoke is not None)
 
     def invoke(self, node: StateNode, config: Any, index: int, path: str) -> Invoke | None:
+        source_path = child_path(path, "src")
         if not isinstance(config, Mapping):
-            config = {"src": config}
+            config, source_path = {"src": config}, path
         self.defects.unknown_keys(path, config, INVOKE_KEYS)
         child_id = config.get("id", f"{node.id}:invocation[{index}]")
         if not isinstance(child_id, str) or not child_id:
@@ -273,13 +274,13 @@ class TransitionReader:
                 self.defects.add(
                     child_path(path, key), f"{key} cannot be {describe(config[key])}", "Give true or false."
                 )
-        bound = self.binder.service(config.get("src"), child_path(path, "src"))
+        bound = self.binder.service(config.get("src"), source_path)
         if bound is None:
             return None
         source, params = bound
         name = None
         if isinstance(source, PersistentSource) and source.name is not None:
-            name = self.binder.value(source.name, child_path(path, "src"), "the name of the persistent child")
+            name = self.binder.value(source.name, source_path, "the name of the persistent child")
         data = config.get("data")
         return Invoke(
             id=child_id,

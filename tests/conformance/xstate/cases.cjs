@@ -49,7 +49,7 @@ exports.conflicts = [
     { initial: 'x', states: { x: { on: { GO: '#target' } }, y: {} } },
     { initial: 'x', states: { x: { on: { MOVE: 'y' } }, y: {}, z: { id: 'target' } } }), 'MOVE', 'GO'),
   at('several targets in several regions', {
-    initial: 'a', states: { a: { on: { GO: ['#one2', '#two2'] } }, p: { type: 'parallel', states: {
+    initial: 'a', states: { a: { on: { GO: { target: ['#one2', '#two2'] } } }, p: { type: 'parallel', states: {
       one: { initial: 'one1', states: { one1: {}, one2: { id: 'one2' } } }, two: { initial: 'two1', states: { two1: {}, two2: { id: 'two2' } } } } } } }, 'GO'),
 ];
 

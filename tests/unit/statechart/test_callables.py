@@ -1,0 +1,72 @@
+"""Callables of zero to three parameters."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+
+from perdure.errors import EventFailed, InvalidState
+from perdure.statechart.callables import Meta, accepted_parameters, call_with, uniform
+
+
+class Asked:
+    def meta(self, params: Any) -> Meta:
+        return Meta(snapshot=None, params=params)
+
+
+def test_a_function_gets_as_many_of_context_event_and_meta_as_it_takes() -> None:
+    event = {"type": "A"}
+    assert uniform(lambda: 0, "f")("c", event, Asked()) == 0
+    assert uniform(lambda context: context, "f")("c", event, Asked()) == "c"
+    assert uniform(lambda context, event: event, "f")("c", event, Asked()) == event
+    assert uniform(lambda context, event, meta: meta.params, "f", {"k": 1})("c", event, Asked()) == {"k": 1}
+
+
+def test_call_with_passes_the_same_parameters() -> None:
+    assert call_with(lambda: 0, 0, "c", {}, "m") == 0
+    assert call_with(lambda c: c, 1, "c", {}, "m") == "c"
+    assert call_with(lambda c, e: e, 2, "c", {"type": "A"}, "m") == {"type": "A"}
+    assert call_with(lambda c, e, m: m, 3, "c", {}, "m") == "m"
+
+
+def test_defaults_and_keywords_do_not_count_and_a_star_takes_all_three() -> None:
+    assert accepted_parameters(lambda context, factor=2, **more: None) == 1
+    assert accepted_parameters(lambda *all: None) == 3
+    assert accepted_parameters(functools.partial(lambda a, b, c: None, 1)) == 2
+
+
+def test_a_builtin_that_hides_its_signature_gets_context_and_event() -> None:
+    assert accepted_parameters(max) == 2
+
+
+def test_more_than_three_parameters_or_a_needed_keyword_cannot_be_called() -> None:
+    with pytest.raises(TypeError, match="needs 4 arguments"):
+        accepted_parameters(lambda a, b, c, d: None)
+
+    def needs_keyword(context: Any, *, key: int) -> None: ...
+
+    with pytest.raises(TypeError, match="'key'"):
+        accepted_parameters(needs_keyword)
+
+
+@pytest.mark.parametrize("parameters", [0, 1, 2, 3])
+def test_what_a_function_raises_becomes_event_failed_with_its_place(parameters: int) -> None:
+    functions: list[Any] = [
+        lambda: 1 / 0,
+        lambda context: 1 / 0,
+        lambda context, event: 1 / 0,
+        lambda context, event, meta: 1 / 0,
+    ]
+    with pytest.raises(EventFailed, match=r"the guard at \$\.x raised ZeroDivisionError") as caught:
+        uniform(functions[parameters], "the guard at $.x")({}, {}, Asked())
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_an_error_of_perdure_goes_through_as_it_is() -> None:
+    def refuse() -> None:
+        raise InvalidState("not now")
+
+    with pytest.raises(InvalidState):
+        uniform(refuse, "f")({}, {}, Asked())

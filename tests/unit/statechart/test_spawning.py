@@ -1,0 +1,68 @@
+"""Persistent children spawned by an assigner."""
+
+from __future__ import annotations
+
+import pytest
+
+from perdure.errors import EventFailed
+from perdure.statechart import assign, create_machine, initial, send_to, spawn_persistent, stop, transition
+from perdure.statechart.effect import InstanceTarget, Send, StartChild
+from tests.unit.statechart.playing import asked, play
+
+
+def test_spawning_in_assign_starts_a_child_and_returns_plain_data() -> None:
+    spawn = assign(ref=lambda: spawn_persistent("worker", id="w", name="one", version="v", context={"n": 1}, sync=True))
+    step = play({"context": {}, "on": {"GO": {"actions": [spawn, "next"]}}}, "GO")
+    effect = step.effects[0]
+    assert isinstance(effect, StartChild)
+    assert (effect.id, effect.source, effect.instance, effect.version) == ("w", "worker", "one", "v")
+    assert (effect.context, effect.sync, effect.session) == ({"n": 1}, True, 1)
+    assert asked(step) == ["start w", "next"]
+    assert step.snapshot.context["ref"] == {
+        "type": "statebacked.instance",
+        "id": "w",
+        "machineName": "worker",
+        "machineInstanceName": "one",
+    }
+    assert step.snapshot.children["w"].state is None
+
+
+def test_names_and_ids_are_fresh_by_default() -> None:
+    spawn = assign(one=lambda: spawn_persistent("worker"), two=lambda: spawn_persistent("worker"))
+    step = play({"context": {}, "entry": spawn})
+    assert list(step.snapshot.children) == ["m-1", "m-2"]
+
+
+def test_the_reference_is_an_address_and_can_be_stopped() -> None:
+    on = {
+        "SPAWN": {"actions": assign(ref=lambda: spawn_persistent("worker", name="w"))},
+        "TELL": {"actions": send_to(lambda context: context["ref"], "HELLO")},
+        "STOP": {"actions": stop(lambda context: context["ref"])},
+    }
+    config = {"context": {}, "on": on}
+    told = play(config, "SPAWN", "TELL").effects[0]
+    assert isinstance(told, Send)
+    assert told.target == InstanceTarget("worker", "w")
+    assert asked(play(config, "SPAWN", "STOP")) == ["stop w"]
+
+
+def test_spawning_outside_assign_is_refused() -> None:
+    with pytest.raises(EventFailed, match="inside assign"):
+        spawn_persistent("worker")
+    config = {"on": {"GO": {"cond": lambda: spawn_persistent("worker")}}}
+    with pytest.raises(EventFailed, match="inside assign"):
+        play(config, "GO")
+
+
+def test_an_assigner_that_fails_leaves_no_child_and_no_open_door() -> None:
+    def spawn_and_fail() -> None:
+        spawn_persistent("worker", name="w")
+        raise ValueError
+
+    machine = create_machine({"context": {}, "on": {"GO": {"actions": assign(x=spawn_and_fail)}}})
+    snapshot = initial(machine).snapshot
+    with pytest.raises(EventFailed):
+        transition(machine, snapshot, "GO")
+    assert snapshot.children == {}
+    with pytest.raises(EventFailed, match="inside assign"):
+        spawn_persistent("worker")
