@@ -185,6 +185,6 @@ def is_in_final_state(node: StateNode, active: set[StateNode]) -> bool:
         elif state.kind == "compound":
             if not any(child.kind == "final" and child in active for child in state.states):
                 return False
-        elif state.kind != "final":
+        elif state.kind != "final" or state not in active:
             return False
     return True

@@ -293,6 +293,13 @@ def test_a_region_may_be_a_final_state_itself() -> None:
     assert value({"initial": "p", "states": {"p": both, "q": {}}}, "GO") == "q"
 
 
+def test_a_parallel_state_is_done_only_when_its_last_region_is_entered() -> None:
+    first = {"initial": "f", "states": {"f": {"type": "final"}}}
+    both = {"type": "parallel", "states": {"one": first, "two": {"type": "final", "entry": raise_("R")}}}
+    on = {"done.state.m.p.one": {"actions": "one"}, "R": {"actions": "r"}, "done.state.m.p": {"actions": "all"}}
+    assert asked(play({"initial": "p", "on": on, "states": {"p": both}})) == ["one", "r", "all"]
+
+
 def test_no_done_event_is_raised_for_the_final_state_itself() -> None:
     on = {"done.state.m.p.f": {"actions": "wrong"}, "done.state.m.p": {"actions": "right"}}
     assert asked(play({"initial": "p", "on": on, "states": {"p": final_after("GO")}}, "GO")) == ["right"]
