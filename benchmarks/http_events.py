@@ -1,18 +1,20 @@
-"""How many events a second a running server takes, each one authenticated, committed to disk and answered.
+"""How many events a second a server takes over HTTP: each authenticated, authorised, committed to disk and answered.
 
-A `perdure dev` in a process of its own, over SQLite in the given folder; callers in this process, each with a
-connection and an instance of its own, each sending its next event when the last one is answered. The callers speak
-HTTP/1.1 with a few lines of their own, since a whole HTTP client costs more than the server. They share the machine
-with the server, so a real one does better.
+A server in a process of its own over SQLite with `synchronous=FULL` and 1,000 togglers of `examples/toggler`; 64
+keep-alive connections from another process, each sending `toggle` to the next toggler when its last event is answered.
+The load comes from wrk where it is installed and from `http_load.py` otherwise. Server and load share the machine.
 
-    python benchmarks/http_events.py [--seconds 5] [--callers 1 16 64] [--folder .]
+The server is warmed up, then measured as it is, then measured again with a stopwatch in it (`http_server.py`) to see
+where its time goes. A single answer that is no success fails the benchmark.
+
+    python benchmarks/http_events.py [--seconds 10] [--connections 64] [--instances 1000] [--folder .] [--builtin]
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import statistics
+import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,128 +22,145 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from perdure.cli.connection import DEV_FILE, DevConnection
-from perdure.client import AsyncClient
 from perdure.tokens import sign_token
 
-START_SECONDS_MAX = 30.0
-BODY = b'{"event":"FLIP"}'
-
-LIGHT = """
-from perdure import create_machine
-
-machine = create_machine(
-    {"id": "light", "initial": "off", "states": {"off": {"on": {"FLIP": "on"}}, "on": {"on": {"FLIP": "off"}}}}
-)
+HERE = Path(__file__).resolve().parent
+WARM_UP_SECONDS = 3.0
 
 
-def allow_read(request):
-    return True
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    seconds: float
+    connections: int
+    instances: int
+    folder: Path
+    builtin: bool
 
 
-def allow_write(request):
-    return True
-"""
+class Server:
+    """The server's process, and the line that it introduced itself with."""
+
+    def __init__(self, folder: Path, instances: int) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, HERE / "http_server.py", folder, str(instances)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        known = self.answer()
+        self.url: str = known["url"]
+        self.token = sign_token(
+            known["key_id"],
+            known["key_secret"],
+            {"sub": known["owner"]},
+            now=time.time() * 1000,
+            expires_in=timedelta(hours=1),
+        )
+
+    def tell(self, command: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("the server ended; see above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait()
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one number of callers came to."""
+def load(server: Server, options: Options, seconds: float, *, with_wrk: bool) -> dict[str, float]:
+    """Events from another process for so long. Ends the benchmark when one of them fails."""
+    if with_wrk:
+        command = ["wrk", "-t1", f"-c{options.connections}", f"-d{seconds:.0f}s", "--timeout", "10s"]
+        command += ["-s", str(HERE / "http_load.lua"), server.url, "--", server.token, str(options.instances)]
+    else:
+        command = [sys.executable, str(HERE / "http_load.py"), server.url, server.token]
+        command += [str(options.instances), str(options.connections), str(seconds)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result: dict[str, float] = json.loads(output.strip().splitlines()[-1])
+    if result["errors"]:
+        raise SystemExit(f"{result['errors']} of {result['events']} events failed")
+    return result
 
-    callers: int
-    events_per_second: float
-    median_ms: float
-    p99_ms: float
 
-
-async def measure(connection: DevConnection, callers: int, seconds: float) -> Measured:
-    """Let so many callers send events for so long."""
-    token = sign_token(
-        connection.key_id, connection.key_secret, {}, now=time.time() * 1000, expires_in=timedelta(hours=1)
+def shares(report: dict[str, Any], events: float) -> Table:
+    """Where the server's time went, per event and as a share of the event loop's CPU time."""
+    seconds, loop = report["seconds"], report["loop_cpu"]
+    engine, commit = seconds["turn"], seconds["commit"]
+    rows = (
+        ("engine: authoriser, statechart, encoding", engine),
+        ("commit: prepared and handed to the writer", commit),
+        ("runtime: residents, watchers, mail", seconds["resident"] - engine - commit),
+        ("HTTP: sockets, parsing, tokens, JSON, event loop", loop - seconds["resident"]),
+        ("event loop's thread, together", loop),
     )
-    names = [f"of{callers}-{number}" for number in range(callers)]
-    async with AsyncClient(connection.url, token) as client:
-        for name in names:
-            await client.create_instance("light", name)
-    started = time.perf_counter()
-    each = await asyncio.gather(*(call(connection.url, token, name, started + seconds) for name in names))
-    elapsed = time.perf_counter() - started
-    latencies = sorted(latency for latencies in each for latency in latencies)
-    return Measured(
-        callers=callers,
-        events_per_second=len(latencies) / elapsed,
-        median_ms=statistics.median(latencies) * 1000,
-        p99_ms=latencies[int(len(latencies) * 0.99)] * 1000,
+    table = Table("CPU time", "per event", "share", title="where the server's time goes")
+    for name, spent in rows:
+        table.add_row(name, f"{spent / events * 1e6:,.0f} µs", f"{spent / loop:.0%}")
+    writer = seconds["writer wall"]
+    table.add_section()
+    table.add_row("writer's thread: CPU time", f"{seconds['writer cpu'] / events * 1e6:,.0f} µs", "")
+    table.add_row("writer's thread: busy, disk included", f"{writer / events * 1e6:,.0f} µs", "")
+    table.add_row("the whole process: CPU time", f"{report['process_cpu'] / events * 1e6:,.0f} µs", "")
+    wall, counts = report["wall"], report["counts"]
+    table.caption = (
+        f"in {wall:.1f} s the event loop's thread computed {loop / wall:.0%} of the time and the writer was busy for "
+        f"{writer / wall:.0%}, with {counts['writer wall'] / counts['writer cpu']:.1f} commits in a group"
     )
-
-
-async def call(url: str, token: str, instance: str, until: float) -> list[float]:
-    """One caller: an event, its answer, the next event. The seconds that each took."""
-    address = urlsplit(url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    request = (
-        f"POST /machines/light/i/{instance}/events HTTP/1.1\r\nhost: {address.netloc}\r\n"
-        f"authorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n"
-    ).encode() + BODY
-    latencies: list[float] = []
-    while (sent := time.perf_counter()) < until:
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-        answer = await reader.readexactly(length)
-        if not head.startswith(b"http/1.1 200"):
-            raise SystemExit(f"the server refused an event: {answer.decode()}")
-        latencies.append(time.perf_counter() - sent)
-    writer.close()
-    await writer.wait_closed()
-    return latencies
-
-
-def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], DevConnection]:
-    """A server in a process of its own, once it answers."""
-    (folder / "light.py").write_text(LIGHT, encoding="utf-8")
-    command = [sys.executable, "-c", "from perdure.cli import main; main()", "dev", "light.py", "--port", "0"]
-    log = (folder / "log").open("wb")
-    server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-    log.close()
-    left = folder / DEV_FILE
-    give_up = time.monotonic() + START_SECONDS_MAX
-    while not left.exists():
-        if server.poll() is not None or time.monotonic() > give_up:
-            server.kill()
-            raise SystemExit(f"the server did not start:\n{(folder / 'log').read_text(encoding='utf-8')}")
-        time.sleep(0.02)
-    return server, msgspec.json.decode(left.read_bytes(), type=DevConnection)
+    return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--callers", type=int, nargs="+", default=[1, 16, 64])
-    parser.add_argument("--folder", type=Path, default=Path())
-    options = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--instances", type=int, default=1000)
+    parser.add_argument("--folder", type=Path, default=Path(), help="where the database lies: its disk is measured too")
+    parser.add_argument("--builtin", action="store_true", help="do not use wrk though it is installed")
+    options = Options(**vars(parser.parse_args()))
+    with_wrk = shutil.which("wrk") is not None and not options.builtin
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        server, connection = start_server(Path(folder))
+        server = Server(Path(folder), options.instances)
         try:
-            figures = [asyncio.run(measure(connection, callers, options.seconds)) for callers in options.callers]
+            load(server, options, WARM_UP_SECONDS, with_wrk=with_wrk)
+            plain = load(server, options, options.seconds, with_wrk=with_wrk)
+            server.tell("begin")
+            timed = load(server, options, options.seconds, with_wrk=with_wrk)
+            server.tell("end")
+            report = server.answer()
         finally:
-            server.terminate()
-            server.wait()
-    table = Table("callers", "events/s", "median", "99 %", title="events over HTTP, each committed to disk")
-    for figure in figures:
+            server.end()
+    tool = "wrk" if with_wrk else "http_load.py"
+    table = Table(
+        "server",
+        "events/s",
+        "p50",
+        "p99",
+        "errors",
+        title=f"events over HTTP: {tool}, {options.connections} connections, {options.instances:,} instances",
+    )
+    for name, result in (("as it is", plain), ("with the stopwatch", timed)):
         table.add_row(
-            str(figure.callers),
-            f"{figure.events_per_second:,.0f}",
-            f"{figure.median_ms:.1f} ms",
-            f"{figure.p99_ms:.1f} ms",
+            name,
+            f"{result['events'] / result['seconds']:,.0f}",
+            f"{result['p50_ms']:.1f} ms",
+            f"{result['p99_ms']:.1f} ms",
+            f"{result['errors']:.0f}",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table, shares(report, timed["events"]))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ Exits with 0 if everything ended where it should and with 1 and a reason otherwi
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 import tempfile
@@ -78,7 +79,7 @@ async def demonstrate(directory: Path) -> None:
         story.tell(f"the message arrived {max(0.0, clock.now() - due_at) / 1000:.2f} s after it was due")
         for view in (parent, spawned, invoked):
             await show_journal(view, client)
-        await check_ends(client, {parent: {"running": "done"}, spawned: "done", invoked: "done"})
+        await check_ends(story, client, {parent: {"running": "done"}, spawned: "done", invoked: "done"})
         for task in following:
             task.cancel()
 
@@ -164,10 +165,12 @@ async def show_journal(view: View, client: AsyncClient) -> None:
     console.print("", table)
 
 
-async def check_ends(client: AsyncClient, expected: dict[View, Json]) -> None:
+async def check_ends(story: Story, client: AsyncClient, expected: dict[View, Json]) -> None:
     """Ask the server itself once more. Raises ``NotAsExpected`` for what is not where it should be."""
+    console.print()
     for view, value in expected.items():
         state = (await client.get_instance(view.machine, view.instance)).state
+        story.tell(f"{view.label:<13} ended in {json.dumps(state)}", style="bold")
         if state != value:
             raise NotAsExpected(f"the {view.label} ended in {shown(state)} instead of {shown(value)}")
 
