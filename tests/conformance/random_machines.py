@@ -6,7 +6,8 @@ path and some do not.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
@@ -16,16 +17,40 @@ EVENTS = ("A", "B", "x.y", "UNKNOWN")
 DESCRIPTORS = ("A", "A", "B", "B", "x.*", "*", "R", "S", "xstate.init")
 
 
-class Drawing:
-    """The state of one draw: the states made so far, by id, with their parents."""
+T = TypeVar("T")
+
+
+class Chooser(Protocol):
+    """Where the choices come from."""
+
+    def randint(self, lowest: int, highest: int, /) -> int: ...
+
+    def choice(self, options: Sequence[T], /) -> T: ...
+
+
+class Drawn:
+    """Choices that Hypothesis makes, and can make smaller."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
+
+    def randint(self, lowest: int, highest: int, /) -> int:
+        return self.draw(st.integers(lowest, highest))
+
+    def choice(self, options: Sequence[T], /) -> T:
+        return self.draw(st.sampled_from(options))
+
+
+class Drawing:
+    """The state of one draw: the states made so far, by id, with their parents."""
+
+    def __init__(self, chooser: Chooser) -> None:
+        self.chooser = chooser
         self.parents: dict[str, str | None] = {}
         self.configs: dict[str, Config] = {}
 
     def chance(self, percent: int) -> bool:
-        return self.draw(st.integers(0, 99)) >= 100 - percent
+        return self.chooser.randint(0, 99) >= 100 - percent
 
     def state(self, parent: str | None, depth: int) -> Config:
         """A state and all below it; what refers to other states comes later, when all are known."""
@@ -33,7 +58,7 @@ class Drawing:
         config: Config = {"id": name}
         self.configs[name] = config
         self.parents[name] = parent
-        kind = self.draw(st.sampled_from(("atomic", "compound", "compound", "parallel"))) if depth < 3 else "atomic"
+        kind = self.chooser.choice(("atomic", "compound", "compound", "parallel")) if depth < 3 else "atomic"
         if kind == "atomic" and parent is not None:
             if self.chance(10 if self.configs[parent].get("type") == "parallel" else 30):
                 config["type"] = "final"
@@ -44,7 +69,7 @@ class Drawing:
             config["type"] = "parallel"
         states: Config = {}
         config["states"] = states
-        for index in range(self.draw(st.integers(1, 3))):
+        for index in range(self.chooser.randint(1, 3)):
             states[f"k{index}"] = self.state(name, depth + 1)
         if self.chance(35):
             history = f"s{len(self.configs)}"
@@ -61,10 +86,10 @@ class Drawing:
                 siblings = [other for other in self.configs if self.lies_in(other, self.parents[name] or "")]
                 candidates = [other for other in siblings if not self.is_history(other)]
                 if self.chance(40):
-                    config["target"] = f"#{self.draw(st.sampled_from(candidates))}"
+                    config["target"] = f"#{self.chooser.choice(candidates)}"
                 continue
             if "states" in config and config.get("type") != "parallel":
-                config["initial"] = f"#{self.draw(st.sampled_from(below))}"
+                config["initial"] = f"#{self.chooser.choice(below)}"
             if self.chance(40):
                 config["entry"] = self.actions(name, "in")
             if self.chance(40):
@@ -75,13 +100,13 @@ class Drawing:
     def transitions(self, name: str, config: Config) -> None:
         descriptors = [*DESCRIPTORS, f"done.state.{name}"]
         on: dict[str, list[Config]] = {}
-        for _ in range(self.draw(st.integers(0, 3))):
-            descriptor = self.draw(st.sampled_from(descriptors))
+        for _ in range(self.chooser.randint(0, 3)):
+            descriptor = self.chooser.choice(descriptors)
             on.setdefault(descriptor, []).append(self.transition(name))
         if on:
             config["on"] = on
         if self.chance(12):
-            config["always"] = [{**self.transition(name), "cond": self.draw(st.sampled_from(("zero:n", "event:A")))}]
+            config["always"] = [{**self.transition(name), "cond": self.chooser.choice(("zero:n", "event:A"))}]
 
     def transition(self, name: str) -> Config:
         found: Config = {}
@@ -92,15 +117,15 @@ class Drawing:
         if self.chance(30):
             found["actions"] = self.actions(name, "go")
         if self.chance(30):
-            found["cond"] = self.draw(st.sampled_from(("zero:n", "no", "event:A")))
+            found["cond"] = self.chooser.choice(("zero:n", "no", "event:A"))
         if self.chance(15):
             active = [other for other in self.configs if not self.is_history(other)]
-            found["in"] = f"#{self.draw(st.sampled_from(active))}"
+            found["in"] = f"#{self.chooser.choice(active)}"
         return found
 
     def targets(self) -> list[str]:
         """One target, or two that lie in different regions of a parallel state."""
-        first, second = (self.draw(st.sampled_from(list(self.configs))) for _ in range(2))
+        first, second = (self.chooser.choice(list(self.configs)) for _ in range(2))
         if self.chance(70) or not self.in_different_regions(first, second):
             return [f"#{first}"]
         return [f"#{first}", f"#{second}"]
@@ -108,7 +133,7 @@ class Drawing:
     def actions(self, name: str, label: str) -> list[str]:
         own = f"{name} {label}"
         choices = (own, own, own, own, own, "inc:n", "inc:n", "see:e", "send:X", "raise:R", "raise:S")
-        return self.draw(st.lists(st.sampled_from(choices), min_size=1, max_size=2))
+        return [self.chooser.choice(choices) for _ in range(self.chooser.randint(1, 2))]
 
     def is_history(self, name: str) -> bool:
         return self.configs[name].get("type") == "history"
@@ -128,14 +153,16 @@ class Drawing:
         return self.configs[meeting].get("type") == "parallel" and not any(map(self.is_history, regions))
 
 
-@st.composite
-def machines(draw: st.DrawFn) -> Config:
-    """A legal machine of up to a few dozen states."""
-    drawing = Drawing(draw)
+def machine_and_events(chooser: Chooser) -> tuple[Config, list[str]]:
+    """A legal machine of up to a few dozen states, and what happens to it."""
+    drawing = Drawing(chooser)
     config = drawing.state(None, 0)
     drawing.finish()
-    return {**config, "context": {"n": 0}}
+    events = [chooser.choice(EVENTS) for _ in range(chooser.randint(1, 8))]
+    return {**config, "context": {"n": 0}}, events
 
 
-def event_sequences() -> st.SearchStrategy[list[str]]:
-    return st.lists(st.sampled_from(EVENTS), min_size=1, max_size=8)
+@st.composite
+def machines_with_events(draw: st.DrawFn) -> tuple[Config, list[str]]:
+    """The same as a strategy that finds small examples; slow."""
+    return machine_and_events(Drawn(draw))

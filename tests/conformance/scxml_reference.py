@@ -141,10 +141,16 @@ class Reference:
         if self.microsteps > self.max_microsteps:
             raise EndlessLoop
         enabled = self.remove_conflicting_transitions(enabled)
+        # Decision: an internal transition of an atomic state to itself leaves nothing and so enters nothing.
+        moving = [move for move in enabled if not self.stays_where_it_is(move)]
         self.exit_states(enabled)
         for move in enabled:
             self.execute(move.actions)
-        self.enter_states_of(self.compute_entry_set(enabled))
+        self.enter_states_of(self.compute_entry_set(moving))
+
+    def stays_where_it_is(self, move: Move) -> bool:
+        domain = self.get_transition_domain(move) if move.target else None
+        return domain is not None and self.is_atomic(domain)
 
     # -- selection ---------------------------------------------------------------------------------
 
@@ -235,12 +241,14 @@ class Reference:
         entering: set[State] = set()
         for move in enabled:
             targets = [self.by_id[target] for target in move.target]
+            domain = self.get_transition_domain(move)
             for target in targets:
-                self.add_descendant_states_to_enter(target, entering)
+                if target is domain:
+                    # Decision: internal to the source itself; the source stays, what was in it starts over.
+                    self.add_default_children(target, entering)
+                else:
+                    self.add_descendant_states_to_enter(target, entering)
             if targets:
-                domain = self.get_transition_domain(move)
-                if domain is not None and domain in targets:
-                    entering.discard(domain)  # Decision: internal to the source itself; the source stays.
                 for target in self.get_effective_target_states(targets):
                     if target is not domain:
                         self.add_ancestor_states_to_enter(target, domain, entering)
@@ -260,6 +268,9 @@ class Reference:
                 self.add_missing_regions(state.parent, entering)
             return
         entering.add(state)
+        self.add_default_children(state, entering)
+
+    def add_default_children(self, state: State, entering: set[State]) -> None:
         if state.kind == "compound":
             for target in self.initial_states(state):
                 self.add_descendant_states_to_enter(target, entering)

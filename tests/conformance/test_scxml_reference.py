@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
 
 from perdure.errors import MicrostepLimitExceeded
 from perdure.statechart import (
@@ -21,7 +22,7 @@ from perdure.statechart import (
     transition,
 )
 from perdure.statechart.effect import Done, RunAction, Send
-from tests.conformance.random_machines import Config, event_sequences, machines
+from tests.conformance.random_machines import Chooser, Config, machine_and_events, machines_with_events
 from tests.conformance.scxml_reference import EndlessLoop, Reference
 
 MAX_MICROSTEPS = 12
@@ -29,17 +30,17 @@ LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 @settings(max_examples=120, suppress_health_check=LARGE)
-@given(machines(), event_sequences())
-def test_engine_agrees_with_the_specification(config: Config, events: list[str]) -> None:
-    compare(config, events)
+@given(machines_with_events())
+def test_engine_agrees_with_the_specification(drawn: tuple[Config, list[str]]) -> None:
+    compare(*drawn)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(max_examples=4000, suppress_health_check=LARGE)
-@given(machines(), event_sequences())
-def test_engine_agrees_with_the_specification_on_thousands_of_machines(config: Config, events: list[str]) -> None:
-    compare(config, events)
+@settings(max_examples=10_000, phases=[Phase.generate])
+@given(st.randoms(use_true_random=True))
+def test_engine_agrees_with_the_specification_on_thousands_of_machines(chooser: Chooser) -> None:
+    compare(*machine_and_events(chooser))
 
 
 def compare(config: Config, events: list[str]) -> None:

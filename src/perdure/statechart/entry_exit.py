@@ -126,6 +126,8 @@ def compute_entry_set(transitions: Iterable[Transition], domains: Domains, histo
             continue
         domain = domains[transition]
         if domain is not None:
+            if not domain.children:
+                continue  # an internal transition of an atomic state to itself: nothing was left
             incomplete.append(domain)
         for target in effective_targets(transition.targets, history):
             if target is not domain:
