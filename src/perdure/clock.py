@@ -1,8 +1,8 @@
 """Time, as an argument.
 
-``Clock`` is the only way perdure reads the time, and ``SystemClock`` is the only class that asks the operating system for
-it. Everything whose behaviour crosses time (timers, retries, settling, token expiry) takes a clock, so that a test can
-hold it still or move it by hand.
+``Clock`` is the only way perdure reads the time, and ``SystemClock`` is the only class that asks the operating system
+for it. Everything whose behaviour crosses time (timers, retries, settling, token expiry) takes a clock, so that a
+test can hold it still or move it by hand.
 """
 
 from __future__ import annotations

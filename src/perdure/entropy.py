@@ -1,7 +1,7 @@
 """Randomness, as an argument.
 
-``Entropy`` is the only source of fresh names, ids and secrets; ``SystemEntropy`` is the only class that asks the operating
-system for them. A test passes its own and gets the same ids in every run.
+``Entropy`` is the only source of fresh names, ids and secrets; ``SystemEntropy`` is the only class that asks the
+operating system for them. A test passes its own and gets the same ids in every run.
 """
 
 from __future__ import annotations

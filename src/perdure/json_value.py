@@ -14,7 +14,7 @@ import msgspec
 __all__ = ["Json", "JsonObject", "decode_json", "encode_json", "json_copy"]
 
 Json: TypeAlias = Any
-"""None, bool, int, float, str, list or dict of JSON. ``Any`` because mypy cannot follow the recursion through user code."""
+"""None, bool, int, float, str, list or dict of JSON. ``Any``, since mypy cannot follow the recursion in user code."""
 
 JsonObject: TypeAlias = dict[str, Any]
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 __all__ = ["CountingEntropy", "SimulatedClock"]
 
 YIELDS = 25
-"""How often ``advance`` lets the event loop run between two sleepers: enough for what one wakes to go to sleep again."""
+"""How often ``advance`` lets the event loop run between two sleepers: enough for what one wakes to sleep again."""
 
 
 class SimulatedClock:
