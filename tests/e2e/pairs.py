@@ -8,17 +8,18 @@ once, what was not is in it at most once, and everything is in the order in whic
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perdure import wire
 from perdure.client import AsyncClient
 from perdure.clock import SystemClock
 from perdure.errors import InvalidState, ServerUnreachable
-from perdure.json_value import JsonObject
+from perdure.json_value import Json, JsonObject
 
-__all__ = ["Pair", "assert_journals_are_true", "children_of_all", "drive", "wait_until_ended"]
+__all__ = ["Pair", "assert_journals_are_true", "drive", "wait_until_ended"]
 
 PARENT, CHILD = "parent-machine", "child-machine"
 DELAY_MILLISECONDS = 150
@@ -91,19 +92,21 @@ async def read(client: AsyncClient, pair: Pair) -> wire.State:
 # -- checking, as an administrator -------------------------------------------------------------------------------------
 
 
-async def wait_until_ended(client: AsyncClient, pair: Pair) -> None:
-    """Wait until the parent and both its children are where they should end."""
+async def wait_until_ended(client: AsyncClient, pairs: Sequence[Pair]) -> Mapping[str, list[str]]:
+    """Wait until the parents and their children are where they should end; each pair's children by its name."""
     async with asyncio.timeout(END_SECONDS_MAX):
-        while not await has_ended(client, pair):
-            await clock.sleep(LOOK_AGAIN_MILLISECONDS)
+        for pair in pairs:
+            await wait_for_state(client, PARENT, pair.name, {"running": "done"})
+        # A parent is there once both children have said hi, so from now on there are no further ones.
+        children = await children_of_all(client)
+        for child in itertools.chain.from_iterable(children.values()):
+            await wait_for_state(client, CHILD, child, "done")
+    return children
 
 
-async def has_ended(client: AsyncClient, pair: Pair) -> bool:
-    if (await client.inspect_instance(PARENT, pair.name)).state != {"running": "done"}:
-        return False
-    children = (await children_of_all(client))[pair.name]
-    states = [(await client.inspect_instance(CHILD, child)).state for child in children]
-    return states == ["done", "done"]
+async def wait_for_state(client: AsyncClient, machine: str, instance: str, value: Json) -> None:
+    while (await client.inspect_instance(machine, instance)).state != value:
+        await clock.sleep(LOOK_AGAIN_MILLISECONDS)
 
 
 async def children_of_all(client: AsyncClient) -> Mapping[str, list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "parent_child" / "demo.py"
-SECONDS_MAX = 60
+SECONDS_MAX = 100
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 
 from perdure.clock import SystemClock
 from perdure.testing.server_process import ServerProcess
-from tests.e2e.pairs import Pair, assert_journals_are_true, children_of_all, drive, wait_until_ended
+from tests.e2e.pairs import Pair, assert_journals_are_true, drive, wait_until_ended
 
 CHECKER = {"sub": "checker"}
 KILLS = 20
@@ -25,8 +25,8 @@ async def test_a_pair_goes_on_after_a_kill_as_if_nothing_had_happened(server_pro
         await drive(client, pair, notes=2)
         await server_process.kill()
         await server_process.start()
-        await wait_until_ended(client, pair)
-        await assert_journals_are_true(client, pair, (await children_of_all(client))[pair.name])
+        children = await wait_until_ended(client, [pair])
+        await assert_journals_are_true(client, pair, children[pair.name])
         assert pair.acknowledged == set(pair.sent), "nobody killed the server while it was answering"
 
 
@@ -48,9 +48,7 @@ async def test_no_acknowledged_event_is_lost_or_doubled_over_20_kills(server_pro
             assert not any(driver.done() for driver in drivers), "a driver failed"
         is_over.set()
         await asyncio.gather(*drivers)
-        for pair in pairs:
-            await wait_until_ended(client, pair)
-        children = await children_of_all(client)
+        children = await wait_until_ended(client, pairs)
         for pair in pairs:
             await assert_journals_are_true(client, pair, children[pair.name])
     assert set(children) == {pair.name for pair in pairs}

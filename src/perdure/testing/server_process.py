@@ -28,7 +28,7 @@ from perdure.tokens import sign_token
 
 __all__ = ["ServerFailed", "ServerProcess"]
 
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 15.0
 LOOK_AGAIN_MILLISECONDS = 10.0
 LOG_LINES_SHOWN = 30
