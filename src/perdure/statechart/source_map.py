@@ -101,11 +101,17 @@ def written_transitions(config: Mapping[str, Any], path: str, invokes: Sequence[
 
 
 def entries(config: Any, key: str, path: str) -> list[tuple[Any, Any, str]]:
-    """What ``on`` and ``after`` hold, as a dict or as a list whose items name the event or the delay themselves."""
+    """What ``on`` and ``after`` hold, as a dict or as a list whose items name the event or the delay themselves.
+
+    A delay that is a callable goes by its place, as its timer does.
+    """
     if config is None:
         return []
     if isinstance(config, Mapping):
-        return [(name, value, child_path(path, str(name))) for name, value in config.items()]
+        return [
+            (name, value, child_path(path, index if callable(name) else str(name)))
+            for index, (name, value) in enumerate(config.items())
+        ]
     return [
         (item[key], {name: part for name, part in item.items() if name != key}, child_path(path, index))
         for index, item in enumerate(config)
