@@ -87,7 +87,7 @@ lint: $(STAMP) ## formatting, lint and layers
 
 .PHONY: imports
 imports: $(STAMP) ## imports point down only
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-cache   # a cache remembers what an import meant before a module of that name was there
 
 .PHONY: types
 types: $(STAMP) ## mypy, strict
