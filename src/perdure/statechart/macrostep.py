@@ -10,7 +10,6 @@ child does not exist before, and never will when its state is left again.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -91,8 +90,8 @@ class Macrostep:
         self.event = event
         """The event that guards and actions see now."""
         self.effects: list[Effect] = []
-        self.queue: deque[JsonObject] = deque()
-        """Internal events, first in first out."""
+        self.queue: list[JsonObject] = []
+        """Internal events, first in first out; few enough that taking the first off a list is cheap."""
         if before is None:
             self.history, self.children, self.children_started = {}, {}, 0
         else:
@@ -129,7 +128,7 @@ class Macrostep:
                     continue
             if not self.queue:
                 break
-            self.take(self.queue.popleft())
+            self.take(self.queue.pop(0))
         if self.status == "active" and self.pending:
             self.start_pending()
 
@@ -198,10 +197,8 @@ class Macrostep:
 
     def leave_everything(self) -> None:
         """Exit actions of the whole configuration, innermost first; the children stop."""
-        self.queue.clear()
         for node in reversed(self.configuration.active):
             self.perform(node.exit)
-        self.queue.clear()
         for child in tuple(self.children.values()):
             if not child.detached:
                 self.stop_child(child)

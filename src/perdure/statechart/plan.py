@@ -135,7 +135,6 @@ def entry_program(
 ) -> tuple[tuple[Action, ...], StateNode | None]:
     """What entering these states runs, and which of them ends the machine. Adds them to ``active`` one by one."""
     program: list[Action] = []
-    completed: set[StateNode] = set()
     completes: StateNode | None = None
     for node in sorted(entering, key=lambda node: node.order):
         active.add(node)
@@ -149,10 +148,7 @@ def entry_program(
         if parent.kind == "compound":
             program.append(RaiseDone(parent, node))
         marker = parent if parent.kind == "parallel" else parent.parent
-        while marker is not None and marker.kind == "parallel" and marker not in completed:
-            if not is_in_final_state(marker, active):
-                break
-            completed.add(marker)
+        while marker is not None and marker.kind == "parallel" and is_in_final_state(marker, active):
             if marker is machine.root:
                 completes = marker
             else:

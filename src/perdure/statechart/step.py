@@ -66,7 +66,9 @@ def transition(machine: Machine, snapshot: Snapshot, event: JsonObject | str, *,
     ``MicrostepLimitExceeded`` when it does not become stable, ``SnapshotMismatch`` when the snapshot is not of this
     machine, ``InvalidParameter`` for what is no event. In each case the snapshot still stands.
     """
-    configuration = configuration_for(machine, snapshot)
+    configuration = machine.configurations.get(snapshot.configuration)
+    if configuration is None or snapshot.machine != machine.id:
+        configuration = configuration_for(machine, snapshot)
     if snapshot.status != "active":
         return Step(snapshot, (), False)
     event_type = event["type"] if type(event) is dict and "type" in event else event

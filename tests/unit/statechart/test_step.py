@@ -364,6 +364,17 @@ def test_a_quick_guard_can_ask_where_the_machine_stands() -> None:
     assert value(config, {"type": "GO", "k": 1}) == "b"
 
 
+def test_eventless_transitions_follow_a_transition_without_any_action() -> None:
+    config = {"initial": "a", "states": {"a": {"on": {"GO": "b"}}, "b": {"always": "c"}, "c": {"always": []}}}
+    assert value(config, "GO") == "c"
+    waiting = {
+        "initial": "a",
+        "states": {"a": {"always": {"target": "b", "cond": lambda c, e: e["type"] == "GO"}}, "b": {}},
+    }
+    assert value(waiting, "NO") == "a"
+    assert value(waiting, "GO") == "b"
+
+
 def test_a_quick_plan_is_not_made_where_anything_else_could_happen() -> None:
     built = machine(
         {
