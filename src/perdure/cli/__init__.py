@@ -12,7 +12,9 @@ import typer
 from typer.core import TyperGroup
 
 from perdure.cli import instances, keys, machines
+from perdure.cli.check import check
 from perdure.cli.dev import dev
+from perdure.cli.diagram import diagram
 from perdure.cli.output import print_error
 from perdure.cli.serve import serve
 from perdure.cli.token import token
@@ -43,6 +45,8 @@ app = typer.Typer(
 )
 app.command()(dev)
 app.command()(serve)
+app.command()(check)
+app.command()(diagram)
 app.add_typer(machines.app, name="machines")
 app.add_typer(instances.app, name="instances")
 app.add_typer(keys.app, name="keys")
