@@ -240,22 +240,29 @@ class Reference:
     def compute_entry_set(self, enabled: list[Move]) -> set[State]:
         entering: set[State] = set()
         for move in enabled:
-            targets = [self.by_id[target] for target in move.target]
-            domain = self.get_transition_domain(move)
-            for target in targets:
-                if target is domain:
-                    # Decision: internal to the source itself; the source stays, what was in it starts over.
-                    self.add_default_children(target, entering)
-                else:
-                    self.add_descendant_states_to_enter(target, entering)
-            if targets:
-                for target in self.get_effective_target_states(targets):
-                    if target is not domain:
-                        self.add_ancestor_states_to_enter(target, domain, entering)
-                if domain is not None and domain.kind == "parallel":
-                    # Decision: the domain may be parallel; then its other regions have been left and start over.
-                    self.add_missing_regions(domain, entering)
-        return entering - self.configuration
+            if move.target:
+                domain = self.get_transition_domain(move)
+                # Decision: nothing outside the domain, where nothing was left; the specification's handling of a
+                # history state adds ancestors up to its parent, which may lie further out.
+                entering |= {state for state in self.states_to_enter(move, domain) if self.is_descendant(state, domain)}
+        return entering
+
+    def states_to_enter(self, move: Move, domain: State | None) -> set[State]:
+        entering: set[State] = set()
+        targets = [self.by_id[target] for target in move.target]
+        for target in targets:
+            if target is domain:
+                # Decision: internal to the source itself; the source stays, what was in it starts over.
+                self.add_default_children(target, entering)
+            else:
+                self.add_descendant_states_to_enter(target, entering)
+        for target in self.get_effective_target_states(targets):
+            if target is not domain:
+                self.add_ancestor_states_to_enter(target, domain, entering)
+        if domain is not None and domain.kind == "parallel":
+            # Decision: the domain may be parallel; then its other regions have been left and start over.
+            self.add_missing_regions(domain, entering)
+        return entering
 
     def add_descendant_states_to_enter(self, state: State, entering: set[State]) -> None:
         if state.kind == "history":

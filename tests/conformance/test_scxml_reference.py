@@ -37,7 +37,7 @@ def test_engine_agrees_with_the_specification(drawn: tuple[Config, list[str]]) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(max_examples=10_000, phases=[Phase.generate])
+@settings(max_examples=3_000, phases=[Phase.generate])
 @given(st.randoms(use_true_random=True))
 def test_engine_agrees_with_the_specification_on_thousands_of_machines(chooser: Chooser) -> None:
     compare(*machine_and_events(chooser))

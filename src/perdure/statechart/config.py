@@ -94,6 +94,8 @@ class MachineBuilder:
             defects.add("$.delimiter", f"the delimiter cannot be {describe(delimiter)}", "Give a non-empty string.")
             delimiter = "."
         self.delimiter = delimiter
+        if config.get("strict"):
+            defects.add("$.strict", "strict machines are not supported", "Leave it out: unknown events are ignored.")
         self.binder = Binder(implementations, defects)
         self.binder.resolve_state = self.states_of_value
 

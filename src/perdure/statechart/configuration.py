@@ -19,7 +19,7 @@ from perdure.statechart.snapshot import StateValue
 if TYPE_CHECKING:
     from perdure.statechart.plan import Plan, QuickPlan
 
-__all__ = ["CACHE_LIMIT", "Configuration", "configuration_of", "make_room", "restore_configuration"]
+__all__ = ["CACHE_LIMIT", "Configuration", "configuration_of", "make_room", "restore_configuration", "size_of_type"]
 
 CACHE_LIMIT = 500_000
 """Active states, transitions and actions that one machine's cache may refer to before it starts afresh."""
@@ -48,7 +48,7 @@ class Configuration:
         found = self.candidates.get(event_type)
         if found is None:
             found = candidate_transitions(machine, self.leaves, event_type)
-            make_room(machine, 1 + sum(map(len, found)))
+            make_room(machine, size_of_type(event_type) + sum(map(len, found)))
             self.candidates[event_type] = found
         return found
 
@@ -66,6 +66,11 @@ def make_room(machine: Machine, size: int) -> None:
     if machine.cached > CACHE_LIMIT:
         machine.configurations.clear()
         machine.cached = size
+
+
+def size_of_type(event_type: str) -> int:
+    """What an event type counts in that account: one, or more for a long one, since anybody may send any type."""
+    return 1 + len(event_type) // 100
 
 
 def configuration_of(machine: Machine, nodes: Iterable[StateNode]) -> Configuration:

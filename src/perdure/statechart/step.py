@@ -14,7 +14,13 @@ import msgspec
 from perdure.errors import InvalidParameter, SnapshotMismatch
 from perdure.json_value import JsonObject
 from perdure.statechart.callables import Meta
-from perdure.statechart.configuration import Configuration, configuration_of, make_room, restore_configuration
+from perdure.statechart.configuration import (
+    Configuration,
+    configuration_of,
+    make_room,
+    restore_configuration,
+    size_of_type,
+)
 from perdure.statechart.effect import Effect
 from perdure.statechart.entry_exit import add_with_ancestors, complete_by_default
 from perdure.statechart.event import INIT, STOP, to_event
@@ -151,7 +157,7 @@ class Asking:
 
 def learn_quick_plan(machine: Machine, configuration: Configuration, event_type: str) -> QuickPlan | None:
     quick = configuration.quick[event_type] = quick_plan(machine, configuration, event_type)
-    make_room(machine, 1)
+    make_room(machine, size_of_type(event_type))
     return quick
 
 

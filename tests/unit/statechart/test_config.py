@@ -83,6 +83,7 @@ ONE_DEFECT: list[tuple[Config, str, str]] = [
     (state(tags=["a", 5]), "$.states.a.tags", "tags cannot be"),
     (state(description=5), "$.states.a.description", "a description cannot be 5"),
     ({"delimiter": ""}, "$.delimiter", "Give a non-empty string"),
+    ({"strict": True}, "$.strict", "unknown events are ignored"),
     ({"key": 5}, "$.key", "a key cannot be 5"),
     ({"type": "history"}, "$", "the root cannot be a history state"),
     ({"context": 5}, "$.context", "Give a dict or a callable"),

@@ -79,5 +79,6 @@ def test_a_full_cache_starts_afresh_and_changes_nothing(monkeypatch: pytest.Monk
         snapshot = transition(built, snapshot, "GO").snapshot
         assert snapshot.value == f"s{(i + 1) % 50}"
         assert not transition(built, snapshot, f"x.{i}").changed
+        assert not transition(built, snapshot, f"{i:0500}").changed
         assert built.cached <= 40
         assert len(built.configurations) <= 20
