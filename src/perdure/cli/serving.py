@@ -100,7 +100,6 @@ async def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
 
 def configure_log(*, level: str = "info") -> None:
     """Log to standard error: lines for a person in a terminal, JSON otherwise."""
-    numeric = logging.getLevelNamesMapping()[level.upper()]
     renderer: Any
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()
@@ -111,14 +110,17 @@ def configure_log(*, level: str = "info") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
+            structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *exceptions,
             renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        ]
     )
+    numeric = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(
         level=max(numeric, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
+    ours = logging.getLogger("perdure")
+    ours.setLevel(numeric)
+    ours.propagate = False
+    ours.handlers = [logging.StreamHandler(sys.stderr)]  # what comes here is rendered already

@@ -15,14 +15,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import sender_claims
 from perdure.durable.records import Mail, Parent
 from perdure.durable.resident import Envelope
 from perdure.durable.turn import Create, Deliver, Message, Stop
 from perdure.errors import NotFound, StoreError
+from perdure.logs import get_logger
 from perdure.statechart.event import error_platform_type
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery"]
 
-logger = structlog.get_logger("perdure.delivery")
+logger = get_logger("perdure.delivery")
 
 IN_FLIGHT_MAX = 1024
 """Messages handed to residents and not applied yet."""

@@ -16,13 +16,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from perdure.actors.child_runner import ChildRunner, error_data
 from perdure.durable.records import Address, InstanceRecord, Mail
 from perdure.durable.turn import Create, Deliver, Message, Turn
 from perdure.errors import InvalidState, MailGone, PerdureError, SequenceConflict
 from perdure.json_value import JsonObject
+from perdure.logs import get_logger
 from perdure.statechart.effect import StartChild, StopChild
 from perdure.statechart.event import ERROR_EXECUTION
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Envelope", "Resident"]
 
-logger = structlog.get_logger("perdure.durable")
+logger = get_logger("perdure.durable")
 
 CONFLICT_RETRIES = 20
 """Lost compare-and-swaps in a row before a message fails; more than that is not a race but a fault."""

@@ -13,8 +13,6 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
-
 from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.definition import Definition, ReadRequest
@@ -22,6 +20,7 @@ from perdure.durable.host import World
 from perdure.durable.records import Address, InstanceRecord, VersionRecord
 from perdure.durable.turn import Message, Turn, turn
 from perdure.errors import MachineCodeError, MachineConfigError, NotFound
+from perdure.logs import get_logger
 from perdure.statechart.callables import Meta, accepted_parameters, call_with
 from perdure.statechart.effect import ChildTarget, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
 from perdure.statechart.event import ERROR_COMMUNICATION, ERROR_EXECUTION
@@ -29,7 +28,7 @@ from perdure.statechart.machine import Machine
 
 __all__ = ["InProcessHost", "load_definition"]
 
-logger = structlog.get_logger("perdure.machine")
+logger = get_logger("perdure.machine")
 
 EXPORTS = ("machine", "allow_read", "allow_write")
 

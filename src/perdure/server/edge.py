@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import FilteringBoundLogger
 
 from perdure.clock import Clock
 from perdure.entropy import Entropy
+from perdure.logs import get_logger
 from perdure.server.answer import Answer, Headers
 from perdure.server.problems import problem_answer
 from perdure.server.resource import ClientGone
@@ -22,7 +21,7 @@ from perdure.wire import ACT_HEADER, ORG_HEADER
 
 __all__ = ["CORS_HEADERS", "Edge"]
 
-log: FilteringBoundLogger = structlog.get_logger("perdure.server")
+log = get_logger("perdure.server")
 
 CORS_HEADERS: Headers = ((b"access-control-allow-origin", b"*"),)
 

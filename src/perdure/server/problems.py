@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 
 import msgspec
-import structlog
 from starlette.exceptions import HTTPException
-from structlog.typing import FilteringBoundLogger
 
 from perdure import errors, wire
 from perdure.entropy import Entropy
 from perdure.json_value import encode_json
+from perdure.logs import get_logger
 from perdure.server.answer import Answer, Headers
 
 __all__ = [
@@ -31,7 +30,7 @@ __all__ = [
     "status_of",
 ]
 
-log: FilteringBoundLogger = structlog.get_logger("perdure.server")
+log = get_logger("perdure.server")
 
 
 class MethodNotAllowed(errors.PerdureError):

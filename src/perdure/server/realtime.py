@@ -24,16 +24,15 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-import structlog
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
-from structlog.typing import FilteringBoundLogger
 
 from perdure import wire
 from perdure.durable.records import Address
 from perdure.durable.runtime import InstanceState, Subscription
 from perdure.errors import InvalidParameter, NotFound, StoreError
 from perdure.json_value import encode_json
+from perdure.logs import get_logger
 from perdure.server.auth import Principal
 from perdure.server.edge import CORS_HEADERS
 from perdure.server.instances import public_context
@@ -49,7 +48,7 @@ from perdure.server.services import Services
 
 __all__ = ["Connection", "RealtimeEndpoint", "routes"]
 
-log: FilteringBoundLogger = structlog.get_logger("perdure.server")
+log = get_logger("perdure.server")
 
 _SCOPES = ("state.read",)
 
