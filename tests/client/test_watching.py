@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from perdure.client import AsyncClient
+from perdure.client import AsyncClient, watching
 from perdure.client.watching import realtime_url, reconnect_pause
 from perdure.errors import InvalidToken, NotFound, ServerUnreachable
 
@@ -136,6 +136,36 @@ async def test_messages_of_a_later_release_are_passed_over() -> None:
     frames = ['{"type": "news"}', update(1, "a")]
     async with server(sending(*frames, then_wait=True)) as url:
         assert await first_states(url, 1, Pauses()) == ["a"]
+
+
+async def test_a_silent_connection_is_kept_alive_with_pings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_PING_SECONDS", 0.01)
+
+    async def behave(connection: ServerConnection) -> None:
+        await connection.recv()
+        assert json.loads(await connection.recv()) == {"type": "ping"}
+        await connection.send(update(1, "a"))
+        await connection.wait_closed()
+
+    async with server(behave) as url:
+        assert await first_states(url, 1, Pauses()) == ["a"]
+
+
+async def test_a_server_that_speaks_no_websocket_ends_the_view_at_once() -> None:
+    clock = Pauses()
+
+    async def answer_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: tea\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(answer_http, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(ServerUnreachable, match="WebSocket"):
+            await first_states(f"http://127.0.0.1:{port}", 1, clock)
+    assert clock.slept == []
 
 
 async def test_an_instance_that_is_not_there_ends_the_view() -> None:
