@@ -1,7 +1,8 @@
 """Machines as Graphviz graphs: a cluster for each state with children, a node for each without.
 
 Graphviz draws edges between nodes only, so that each cluster has a point that stands for it: where the initial arrow
-begins, or an invisible one in a parallel state. An edge from or to a cluster is cut off at the cluster's border.
+begins, or an invisible one in a parallel state. An edge from or to a cluster is cut off at the cluster's border. Ranks
+are ``newrank``'s: the older ranking gives up on some machines whose clusters have edges both ways.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ INDENT = "    "
 
 PREAMBLE = (
     "compound=true;",
+    "newrank=true;",
     'fontname="Helvetica";',
     'node [fontname="Helvetica", shape=box, style=rounded];',
     'edge [fontname="Helvetica", fontsize=10];',

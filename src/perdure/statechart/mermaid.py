@@ -29,17 +29,21 @@ RESERVED = frozenset((
 UNSAFE = re.compile(r"[^\w \-+*.,/()\[\]=!?'|&]")
 """What Mermaid might read as syntax or HTML inside a label."""
 
+PHRASE = re.compile(r"(direction|end)\s+(?=TB|BT|RL|LR|note)", re.IGNORECASE)
+"""What Mermaid takes for syntax wherever on a line it stands."""
+
 
 def to_mermaid(machine: Machine) -> str:
     """The machine as the text of a Mermaid diagram.
 
-    The root is drawn as a state of its own when there is something to say about it: when it is parallel, or has
-    transitions, actions or invocations.
+    The root is drawn as a state of its own when there is something to say about it: when it is parallel, has actions or
+    invocations, or an arrow begins or ends there.
     """
     drawing = draw(machine)
     writer = Writer(drawing, state_ids(machine))
     root = machine.root
-    is_drawn = root.kind != "compound" or root in drawing.notes or any(arrow.source is root for arrow in drawing.arrows)
+    arrows = [arrow for arrow in drawing.arrows if root in arrow[:2]]
+    is_drawn = root.kind != "compound" or root in drawing.notes or arrows
     body = writer.declaration(root) if is_drawn else writer.inside(root)
     lines = ["stateDiagram-v2", *(INDENT + line for line in (*writer.crossing(root), *body))]
     return "\n".join(lines) + "\n"
@@ -110,4 +114,5 @@ def state_ids(machine: Machine) -> dict[StateNode, str]:
 
 def escaped(text: str) -> str:
     """A label with all that might be syntax as character entities, which Mermaid turns back."""
-    return UNSAFE.sub(lambda found: f"#{ord(found.group())};", text)
+    whole = UNSAFE.sub(lambda found: f"#{ord(found.group())};", text)
+    return PHRASE.sub(r"\1#32;", whole)

@@ -182,12 +182,12 @@ def always_loop(
         first = min(loop, key=lambda transition: transition.order)
         for found in source.transitions:
             if found.transition is first:
-                ways = " → ".join(transition.source.key or transition.source.id for transition in loop)
+                round_trip = " → ".join(move.source.key for move in (*loop, loop[0]))
                 yield Finding(
                     rule="always-loop",
                     severity="warning",
                     path=found.path,
-                    message=f"these always transitions go round for ever, no guard ends it: {ways}",
+                    message=f"always transitions that no guard ends go round for ever: {round_trip}",
                     suggestion="Give one of them a guard that becomes false, or let an event lead on.",
                 )
 
