@@ -148,7 +148,8 @@ async def test_a_failure_is_answered_with_an_id_that_the_log_explains(
     assert line["exc_info"] is error
 
 
-async def test_every_request_is_one_log_line_that_can_be_switched_off() -> None:
+async def test_every_request_is_one_log_line_that_can_be_switched_off(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "perdure.server")
     async with started_world(log_requests=True) as world, await world.client() as client:
         with capture_logs() as lines:
             await client.get("/machines?cursor=")

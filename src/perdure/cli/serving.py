@@ -109,6 +109,7 @@ def configure_log(*, level: str = "info") -> None:
         exceptions = [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[
+            structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -7,6 +7,7 @@ endpoint raises becomes an answer here, with the same headers as a success, and 
 
 from __future__ import annotations
 
+import logging
 import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,7 +58,7 @@ class Edge:
                 scope["raw_path"] = _RAW_SLASHES.sub(b"/", scope["raw_path"])
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif self._log_requests:
+        elif self._log_requests and log.isEnabledFor(logging.INFO):
             started_at = self._clock.now()
             status = await self._serve(scope, receive, send)
             log.info(
