@@ -30,6 +30,7 @@ __all__ = [
     "SnapshotMismatch",
     "StoreError",
     "UnexpectedAnswer",
+    "text_of",
 ]
 
 
@@ -187,3 +188,12 @@ class UnexpectedAnswer(PerdureError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says, as text that can be stored and sent whatever its class does and whatever bytes it quotes."""
+    try:
+        text = str(error)
+    except Exception as failure:
+        text = f"it cannot say what it is: {type(failure).__name__}"
+    return text.encode("utf-8", "backslashreplace").decode()

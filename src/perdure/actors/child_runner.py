@@ -2,7 +2,8 @@
 
 A child is a service: a function of ``(context, event, meta)``. A coroutine function runs on the event loop; a plain
 function runs in a thread, so that it may block. What it returns comes back to the parent as ``done.invoke.<id>``,
-what it raises as ``error.platform.<id>``. Each child has a session number, and once it is stopped nothing of it
+what it raises as ``error.platform.<id>``, be it what would end a program: a service that exits, or that lets a
+cancellation of its own making out, has failed. Each child has a session number, and once it is stopped nothing of it
 reaches the parent any more, even when it ignores its cancellation.
 """
 
@@ -11,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
+from perdure.errors import text_of
 from perdure.json_value import Json, JsonObject, json_copy
 from perdure.statechart.callables import Meta, accepted_parameters, call_with
 from perdure.statechart.effect import StartChild, StopChild
@@ -51,7 +53,13 @@ class ChildRunner:
             del self._reported[child_id]
 
     def start(self, effect: StartChild, service: Callable[..., Any]) -> None:
-        """Start a child and return at once. Its end is reported once, unless it is stopped before."""
+        """Start a child and return at once. Its end is reported once, unless it is stopped before.
+
+        One that still runs under the same id is stopped.
+        """
+        former = self._running.pop(effect.id, None)
+        if former is not None:
+            self._cancel(former[1])
         task = asyncio.create_task(self._run(effect, service), name=f"child {effect.id}")
         self._running[effect.id] = (effect.session, task)
 
@@ -60,6 +68,14 @@ class ChildRunner:
         self.forget(effect.id, effect.session)
         if self._is_running(effect.id, effect.session):
             self._cancel(self._running.pop(effect.id)[1])
+
+    def keep_only(self, wanted: Collection[tuple[str, int]]) -> None:
+        """Stop the children that are not among these ids with their sessions."""
+        for child_id, (session, task) in list(self._running.items()):
+            if (child_id, session) not in wanted:
+                del self._running[child_id]
+                self._cancel(task)
+        self._reported = {key: session for key, session in self._reported.items() if (key, session) in wanted}
 
     def stop_all(self) -> None:
         for _, task in self._running.values():
@@ -79,7 +95,9 @@ class ChildRunner:
     async def _run(self, effect: StartChild, service: Callable[..., Any]) -> None:
         try:
             event = {"type": done_invoke_type(effect.id), "data": await self._call(effect, service)}
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             event = {"type": error_platform_type(effect.id), "data": error_data(error)}
         if self._is_running(effect.id, effect.session):
             del self._running[effect.id]
@@ -106,4 +124,4 @@ class ChildRunner:
 
 def error_data(error: BaseException) -> JsonObject:
     """An exception as the ``data`` of an error event."""
-    return {"name": type(error).__name__, "message": str(error)}
+    return {"name": type(error).__name__, "message": text_of(error)}

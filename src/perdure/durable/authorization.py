@@ -1,7 +1,7 @@
 """Asking a machine version's authorisers.
 
-They are user code in the most delicate place, so everything but a clear yes is a no: a false value, an exception, a
-coroutine (which would be true without having run).
+They are user code in the most delicate place, so everything but a clear yes is a no: a false value, anything raised
+(also what would end the program), a coroutine (which would be true without having run).
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def ask(authoriser: Callable[[Any], object], request: ReadRequest | WriteRequest
     who = f"{name} of machine {machine!r}"
     try:
         answer = authoriser(request)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise AuthorizerRefused(f"{who} raised {type(error).__name__}, which refuses") from error
     if inspect.isawaitable(answer):
         if inspect.iscoroutine(answer):

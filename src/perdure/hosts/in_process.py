@@ -1,7 +1,8 @@
 """The host in this process: machine code is called as a function.
 
 Fast and simple, and fit for code you trust: it runs with the rights of the server, and a guard that never returns stops
-every instance.
+every instance. What it raises is an event that failed, even what would end a program: ``sys.exit()`` in a guard must
+not take the other instances along. Only the interruption of the whole process passes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.host import World
 from perdure.durable.records import Address, InstanceRecord, VersionRecord
 from perdure.durable.turn import Message, Turn, turn
-from perdure.errors import MachineCodeError, MachineConfigError, NotFound
+from perdure.errors import EventFailed, MachineCodeError, MachineConfigError, NotFound, PerdureError
 from perdure.logs import get_logger
 from perdure.statechart.callables import Meta, accepted_parameters, call_with
 from perdure.statechart.effect import ChildTarget, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
@@ -60,7 +61,13 @@ class InProcessHost:
         lost: tuple[str, ...],
     ) -> Turn:
         definition = self._definition(version)
-        return turn(definition, address, record, message, now=now, fresh_name=fresh_name, lost=lost)
+        try:
+            return turn(definition, address, record, message, now=now, fresh_name=fresh_name, lost=lost)
+        except (PerdureError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            logger.exception("turn failed", instance=str(address))
+            raise EventFailed(f"the code of machine {version.machine!r} raised {type(error).__name__}") from error
 
     def perform(self, version: VersionRecord, effects: Sequence[Effect], world: World) -> None:
         machine = self._definition(version).machine
@@ -85,7 +92,9 @@ class InProcessHost:
         meta = Meta(snapshot=None, params=effect.params)
         try:
             result = call_with(function, accepted_parameters(function), effect.context, effect.event, meta)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             logger.exception("action raised", instance=str(world.address), action=effect.action)
             world.report({"type": ERROR_EXECUTION, "data": {"action": effect.action, **error_data(error)}})
             return

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from perdure.errors import EventFailed, PerdureError
+from perdure.errors import EventFailed, PerdureError, text_of
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.snapshot import Snapshot
 
@@ -99,4 +99,4 @@ def uniform(function: Callable[..., Any], label: str, params: Json = None) -> Un
 def failure(label: str, error: Exception) -> PerdureError:
     if isinstance(error, PerdureError):
         return error
-    return EventFailed(f"{label} raised {type(error).__name__}: {error}")
+    return EventFailed(f"{label} raised {type(error).__name__}: {text_of(error)}")
