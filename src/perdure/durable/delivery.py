@@ -7,20 +7,24 @@ to oneself.
 
 A message that fails is tried again after a pause; after the last attempt it becomes a dead letter. Until then
 everything its sender sent to the same receiver later waits behind it, so that order per sender and receiver is kept.
+The store sees to that once the failure is recorded; until then, and for what it answered before, this loop does.
+
+Nothing ends the loop but closing: whatever fails, it pauses and looks again. It looks again now and then even when all
+is well, since the computer's clock may be set, and other processes may commit mail.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import sender_claims
-from perdure.durable.records import Mail, Parent
+from perdure.durable.records import Address, Mail, Parent
 from perdure.durable.resident import Envelope
 from perdure.durable.turn import Create, Deliver, Message, Stop
-from perdure.errors import NotFound, StoreError
+from perdure.errors import InvalidState, StoreError, text_of
 from perdure.logs import get_logger
 from perdure.statechart.event import error_platform_type
 
@@ -36,6 +40,11 @@ IN_FLIGHT_MAX = 1024
 BATCH_MAX = 256
 STORE_RETRY_MILLISECONDS = 1000.0
 """Pause after the store failed, so that a broken disk does not turn into a busy loop."""
+LOOK_AGAIN_MILLISECONDS = 30_000.0
+"""The longest sleep."""
+
+Pair: TypeAlias = tuple[Address, Address]
+"""A sender and a receiver, between whom order is kept."""
 
 
 class Delivery:
@@ -44,20 +53,28 @@ class Delivery:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._in_flight: set[str] = set()
+        self._failing: set[Pair] = set()
+        """Between whom a failure is being recorded."""
+        self._outdated: set[str | Pair] = set()
+        """What has been let go, and between whom something failed, since the store was last asked."""
+        self._giving_up: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_awake = True
         self._sleeping_until: float | None = None
         """While asleep: when it wakes by itself, ``None`` with nothing in sight."""
         self._is_saturated = False
+        self._must_pause = False
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._loop = asyncio.create_task(self._run(), name="delivery")
 
     async def close(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
+        tasks = [*self._giving_up] if self._loop is None else [self._loop, *self._giving_up]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     @property
     def is_idle(self) -> bool:
@@ -83,34 +100,83 @@ class Delivery:
         """This message was applied, or given back untried."""
         if mail is not None:
             self._in_flight.discard(mail.id)
+            self._outdated.add(mail.id)
             if self._is_saturated:
-                self._wake.set()
+                self.wake()
+
+    def wake(self) -> None:
+        """There may be mail that was not noticed."""
+        self._wake.set()
+
+    def pause(self) -> None:
+        """Something failed that would fail again at once: look again, a little later."""
+        self._must_pause = True
+        self.wake()
 
     async def failed(self, mail: Mail, error: Exception) -> None:
         """Put a message back for another attempt, or with the dead letters after the last one."""
-        settings, now = self._runtime.settings, self._runtime.clock.now()
-        attempts = mail.attempts + 1
-        reason = f"{type(error).__name__}: {error}"
+        settings = self._runtime.settings
+        attempts, reason = mail.attempts + 1, f"{type(error).__name__}: {text_of(error)}"
         log = logger.bind(mail=mail.id, target=str(mail.target), attempts=attempts, error=reason)
+        self._failing.add((mail.sender, mail.target))
+        if attempts < settings.mail_attempts:
+            pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
+            log.info("mail failed, will be tried again", pause_milliseconds=pause)
+            await self._record_failure(mail, self._defer(mail, attempts, pause, reason))
+        elif mail.kind == "create":
+            # Not awaited: who waits here may be the parent itself.
+            task = asyncio.create_task(self._record_failure(mail, self._give_up_child(mail, attempts, error)))
+            self._giving_up.add(task)
+            task.add_done_callback(self._giving_up.discard)
+        else:
+            log.warning("mail failed for the last time, it is a dead letter now")
+            await self._record_failure(mail, self._bury(mail, attempts, reason))
+
+    async def _record_failure(self, mail: Mail, work: Coroutine[Any, Any, None]) -> None:
+        """Record a failure, and let go of the message whether that succeeds or not."""
+        pair = (mail.sender, mail.target)
         try:
-            if attempts < settings.mail_attempts:
-                pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
-                log.info("mail failed, will be tried again", pause_milliseconds=pause)
-                await self._runtime.store.defer_mail(mail.id, attempts=attempts, retry_at=now + pause, error=reason)
-            else:
-                log.warning("mail failed for the last time, it is a dead letter now")
-                if mail.kind == "create":
-                    self._tell_creator(mail, error)
-                await self._runtime.store.bury_mail(mail.id, attempts=attempts, at=now, error=reason)
+            await work
+        except Exception:
+            logger.exception("a failed attempt could not be recorded", mail=mail.id)
+            self.pause()
         finally:
             self._in_flight.discard(mail.id)
-            self._wake.set()
+            self._failing.discard(pair)
+            self._outdated |= {mail.id, pair}
+            self.wake()
 
-    def _tell_creator(self, mail: Mail, error: Exception) -> None:
-        """A persistent child could not be created: its parent learns it as the child's failure."""
+    async def _defer(self, mail: Mail, attempts: int, pause: float, reason: str) -> None:
+        retry_at = self._runtime.clock.now() + pause
+        await self._runtime.store.defer_mail(mail.id, attempts=attempts, retry_at=retry_at, error=reason)
+
+    async def _bury(self, mail: Mail, attempts: int, reason: str) -> None:
+        await self._runtime.store.bury_mail(mail.id, attempts=attempts, at=self._runtime.clock.now(), error=reason)
+
+    async def _give_up_child(self, mail: Mail, attempts: int, error: Exception) -> None:
+        """A persistent child could not be created: its parent learns it, once, and then it is a dead letter.
+
+        In this order, so that a process that dies in between begins again. A parent that has been told has the child
+        no more, and ignores being told again.
+        """
+        reason = f"{type(error).__name__}: {text_of(error)}"
+        if all(mail.id != pending.id for pending in await self._runtime.store.pending_mail(mail.target)):
+            return  # it was applied, and only the acknowledgement got lost
         if mail.creation is not None:
             event = {"type": error_platform_type(mail.creation.child_id), "data": error_data(error)}
-            self._runtime.submit(mail.sender, Envelope(Deliver(event=event)))
+            word = Envelope(Deliver(event=event, sender=mail.target, is_platform=True))
+            self._runtime.submit(mail.sender, word)
+            try:
+                await word.answer
+            except StoreError:
+                raise
+            except InvalidState:  # it is paused
+                await self._defer(mail, mail.attempts, self._runtime.settings.mail_backoff[-1], reason)
+                return
+            except Exception as refusal:
+                logger.warning("a parent could not be told", mail=mail.id, error=text_of(refusal))
+        logger.warning("a child could not be created", mail=mail.id, target=str(mail.target), error=reason)
+        await self._bury(mail, attempts, reason)
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -118,11 +184,14 @@ class Delivery:
         while True:
             self._wake.clear()
             self._is_awake = True
+            if self._must_pause:
+                self._must_pause = False
+                await self._runtime.clock.sleep(STORE_RETRY_MILLISECONDS)
             try:
                 wait_until = await self._hand_out()
-            except StoreError:
+            except Exception:
                 logger.exception("the store failed; delivery pauses")
-                await self._runtime.clock.sleep(STORE_RETRY_MILLISECONDS)
+                self._must_pause = True
                 continue
             self._is_awake, self._sleeping_until = False, wait_until
             if not self._wake.is_set():
@@ -133,47 +202,55 @@ class Delivery:
         store, now = self._runtime.store, self._runtime.clock.now()
         room = min(BATCH_MAX, IN_FLIGHT_MAX - len(self._in_flight))
         limit = len(self._in_flight) + max(room, 0)
+        self._outdated.clear()
         due = await store.due_mail(now, limit) if room > 0 else []
         for mail in due:
-            if mail.id not in self._in_flight:
+            # Nothing is awaited in this loop: what the store has answered gets no older than it is.
+            pair = (mail.sender, mail.target)
+            if (
+                mail.id not in self._in_flight
+                and pair not in self._failing
+                and self._outdated.isdisjoint({mail.id, pair})
+            ):
                 self.claim(mail)
-                try:
-                    message = await self._message(mail)
-                except NotFound as error:
-                    await self.failed(mail, error)
-                else:
-                    self._runtime.submit(mail.target, Envelope(message, mail=mail))
+                self._runtime.submit(mail.target, Envelope(message_of(mail), mail=mail))
         self._is_saturated = room <= 0 or len(due) >= limit
         if self._is_saturated and room > 0:
-            self._wake.set()
+            self.wake()
             await asyncio.sleep(0)  # let the residents work before asking for more
         return await store.next_mail_at(now)
 
-    async def _message(self, mail: Mail) -> Message:
-        """What a message asks its receiver's turn to do."""
-        if mail.kind == "stop":
-            return Stop(sender=mail.sender, mail_id=mail.id)
-        claims = None if mail.is_platform or mail.sender == mail.target else sender_claims(mail.sender)
-        if mail.kind == "create" and mail.creation is not None:
-            version_id = await self._runtime.version_for(mail.target.org, mail.target.machine, mail.creation.version_id)
-            return Create(
-                version_id=version_id,
-                context=mail.creation.context,
-                auth_context=claims,
-                sender=mail.sender,
-                parents=(Parent(mail.sender, mail.creation.child_id),),
-                mail_id=mail.id,
-            )
-        sender = None if mail.sender == mail.target else mail.sender
-        return Deliver(event=mail.event or {}, auth_context=claims, sender=sender, mail_id=mail.id)
-
     async def _sleep(self, until: float | None) -> None:
         """Until the time has come, or something wakes us."""
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._wake.wait())]
+        pause = LOOK_AGAIN_MILLISECONDS
         if until is not None:
-            waits.append(asyncio.ensure_future(self._runtime.clock.sleep(until - self._runtime.clock.now())))
+            pause = min(pause, until - self._runtime.clock.now())
+        waits = [asyncio.ensure_future(wait) for wait in (self._wake.wait(), self._runtime.clock.sleep(pause))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
+
+
+def message_of(mail: Mail) -> Message:
+    """What a message asks its receiver's turn to do."""
+    if mail.kind == "stop":
+        return Stop(sender=mail.sender, mail_id=mail.id)
+    claims = None if mail.is_platform or mail.sender == mail.target else sender_claims(mail.sender)
+    if mail.kind == "create" and mail.creation is not None:
+        return Create(
+            version_id=mail.creation.version_id,
+            context=mail.creation.context,
+            auth_context=claims,
+            sender=mail.sender,
+            parents=(Parent(mail.sender, mail.creation.child_id),),
+            mail_id=mail.id,
+        )
+    return Deliver(
+        event=mail.event or {},
+        auth_context=claims,
+        sender=None if mail.sender == mail.target else mail.sender,
+        is_platform=mail.is_platform,
+        mail_id=mail.id,
+    )

@@ -7,23 +7,29 @@ lives nowhere. What it holds is only a cache of the store, guarded by the compar
 An answer is given when the instance has settled: no ephemeral child or asynchronous action runs, and no message of
 its own to itself waits. At the processing timeout, counted from the last external event, children that still run are
 stopped, the answers are given with the state reached, and the next turn begins with an error event for each of them.
+
+Whatever fails, two things hold. Every envelope is answered once, or its mail is let go for another attempt. And no
+child goes on running that the newest record does not know, be it because another process has changed the instance, or
+because the store lost an acknowledgement and with it the effects of a commit that stands.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from perdure.actors.child_runner import ChildRunner, error_data
-from perdure.durable.records import Address, InstanceRecord, Mail
+from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
 from perdure.durable.turn import Create, Deliver, Message, Turn
-from perdure.errors import InvalidState, MailGone, PerdureError, SequenceConflict
+from perdure.errors import InvalidState, MailGone, PerdureError, SequenceConflict, StoreError, text_of
 from perdure.json_value import JsonObject
 from perdure.logs import get_logger
 from perdure.statechart.effect import StartChild, StopChild
-from perdure.statechart.event import ERROR_EXECUTION
+from perdure.statechart.event import ERROR_EXECUTION, error_platform_type
 
 if TYPE_CHECKING:
     from perdure.durable.runtime import Runtime
@@ -34,6 +40,8 @@ logger = get_logger("perdure.durable")
 
 CONFLICT_RETRIES = 20
 """Lost compare-and-swaps in a row before a message fails; more than that is not a race but a fault."""
+STORE_RETRY_MILLISECONDS = 1000.0
+"""Pause before the word of a child is tried again that a failing store could not take."""
 
 
 class Envelope:
@@ -81,7 +89,7 @@ class Resident:
         self._record: InstanceRecord | None = None
         self._inbox: deque[Envelope] = deque()
         self._own: deque[Envelope] = deque()
-        """Reports of children and messages to itself: taken before the inbox."""
+        """Reports of children and messages to itself: taken before the inbox, until the processing time is up."""
         self._arrived = asyncio.Event()
         self._unanswered: list[Envelope] = []
         self._children = ChildRunner(self._child_ended, runtime.threads)
@@ -96,12 +104,10 @@ class Resident:
 
     async def close(self) -> None:
         """Stop at once: children are cancelled, whoever waits gets the state reached."""
+        actions = tuple(self._actions)
         self.loop.cancel()
         await asyncio.wait([self.loop])
-        self._children.stop_all()
-        for action in self._actions:
-            action.cancel()
-        remaining = [*self._children.stopping(), *self._actions]
+        remaining = [*self._children.stopping(), *actions]
         if remaining:
             await asyncio.wait(remaining, timeout=1)
 
@@ -125,9 +131,12 @@ class Resident:
         async def run() -> None:
             try:
                 await work
-            except Exception as error:
-                logger.exception("action raised", instance=str(self.address), action=label)
-                self.report({"type": ERROR_EXECUTION, "data": {"action": label, **error_data(error)}})
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                if action in self._actions:  # or else it was stopped, and nobody wants to hear of it
+                    logger.exception("action raised", instance=str(self.address), action=label)
+                    self.report({"type": ERROR_EXECUTION, "data": {"action": label, **error_data(error)}})
 
         action = asyncio.create_task(run(), name=f"action {label}")
         self._actions.add(action)
@@ -143,33 +152,47 @@ class Resident:
     def _has_settled(self) -> bool:
         return self._children.is_idle and not self._actions and not self._own
 
+    @property
+    def _time_left(self) -> float:
+        """Until the processing deadline; never more than a whole timeout, though the clock be set back."""
+        return min(self._deadline - self._runtime.clock.now(), self._runtime.settings.processing_timeout)
+
     async def _live(self) -> None:
         """Take messages until there are none and nothing runs, then leave."""
         failure: Exception = InvalidState("the runtime is closing; what was committed stands")
         try:
-            while True:
-                if self._has_settled:
-                    self._answer_all()
-                    if not self._inbox:
-                        return
-                if self._own or self._inbox:
-                    await self._take(self._own.popleft() if self._own else self._inbox.popleft())
-                elif not await self._wait():
-                    self._give_up()
+            while self._inbox or not self._has_settled:
+                await self._step()
         except Exception as error:
             logger.exception("resident failed", instance=str(self.address))
             failure = error
+            self._runtime.delivery.pause()
         finally:
             # Nothing is awaited between finding the inbox empty and leaving, so no message can slip in between.
             self._runtime.leave(self)
             self._answer_all()
-            for envelope in (*self._own, *self._inbox):
-                envelope.fail(failure)
+            self._end_services()
+            self._let_go(self._inbox, failure)
+
+    async def _step(self) -> None:
+        """Take the next message, or wait for one."""
+        is_overdue = self._time_left <= 0
+        if is_overdue or self._has_settled:
+            self._answer_all()
+        if self._inbox and (is_overdue or not self._own):
+            await self._take(self._inbox.popleft())
+        elif self._own:
+            await asyncio.sleep(0)  # a machine that keeps itself busy must not keep everybody else from running
+            if self._own:
+                await self._take(self._own.popleft())
+        elif not await self._wait():
+            logger.warning("processing timed out; its services are stopped", instance=str(self.address))
+            self._end_services()
 
     async def _wait(self) -> bool:
         """Wait for a message, or for a child to end; false when the processing deadline passes first."""
         self._arrived.clear()
-        remaining = self._deadline - self._runtime.clock.now()
+        remaining = self._time_left
         if remaining <= 0:
             return False
         arrival = asyncio.ensure_future(self._arrived.wait())
@@ -181,30 +204,37 @@ class Resident:
             timer.cancel()
         return self._arrived.is_set()
 
-    def _give_up(self) -> None:
-        """The processing deadline has passed: stop what runs. The next turn tells the machine."""
-        logger.warning("processing timed out; its children are stopped", instance=str(self.address))
+    def _end_services(self) -> None:
+        """Stop what runs, and forget what it still had to say. Unless the instance is gone, the next turn tells it."""
         self._children.stop_all()
-        for action in self._actions:
+        stopped, self._actions = self._actions, set()
+        for action in stopped:
             action.cancel()
-        self._actions.clear()
+        self._let_go(self._own, InvalidState(f"{self.address} no longer waits for what it started"))
+
+    def _let_go(self, envelopes: deque[Envelope], failure: Exception) -> None:
+        """Take no more care of these: their mail is delivered again, others get the failure."""
+        while envelopes:
+            envelope = envelopes.popleft()
+            self._runtime.delivery.release(envelope.mail)
+            envelope.fail(failure)
 
     async def _take(self, envelope: Envelope) -> None:
         """Handle one message; a failure is its sender's answer and leaves the instance as it was."""
         if envelope.child is not None and not self._children.is_live(*envelope.child):
             return  # it was stopped after it had ended: nobody wants to hear of it
         try:
-            self._record = await (self._delete() if envelope.message is None else self._run(envelope.message))
-        except Exception as error:
-            if not isinstance(error, PerdureError):
-                logger.exception("turn failed", instance=str(self.address))
-            await self._failed(envelope, error)
-            return
-        finally:
-            if envelope.child is not None:
-                self._children.forget(*envelope.child)
-        if envelope.mail is not None:
-            self._runtime.delivery.release(envelope.mail)
+            try:
+                self._record = await (self._delete() if envelope.message is None else self._run(envelope))
+            except Exception as error:
+                await self._failed(envelope, error)
+                return
+        except BaseException:
+            self._inbox.appendleft(envelope)  # closing: answered with all the others that wait
+            raise
+        if envelope.child is not None:
+            self._children.forget(*envelope.child)
+        self._runtime.delivery.release(envelope.mail)
         if envelope.is_external:
             self._deadline = self._runtime.clock.now() + self._runtime.settings.processing_timeout
         if envelope.settles:
@@ -212,54 +242,65 @@ class Resident:
         else:
             envelope.succeed(self._record)
 
-    async def _run(self, message: Message) -> InstanceRecord:
+    # -- a turn ------------------------------------------------------------------------------------
+
+    async def _run(self, envelope: Envelope) -> InstanceRecord | None:
         """The turn, against the newest record: after a lost race it is computed again."""
-        runtime = self._runtime
+        runtime, message = self._runtime, envelope.message
+        assert message is not None
         for _ in range(CONFLICT_RETRIES):
-            record = await runtime.record(self.address)
+            record = await self._load(message)
+            if envelope.child is not None and not self._children.is_live(*envelope.child):
+                return record  # the newest record knows no such child
             if isinstance(message, Create):
-                version = await runtime.version(message.version_id)
+                version_id = await runtime.version_for(self.address.org, self.address.machine, message.version_id)
+                message = msgspec.structs.replace(message, version_id=version_id)
             elif record is None:
                 raise await runtime.absent(self.address)
             else:
-                version = await runtime.version(record.version_id)
-            turn = await runtime.host.turn(
-                version,
-                self.address,
-                record,
-                message,
-                now=runtime.clock.now(),
-                fresh_name=runtime.fresh_name,
-                lost=self._lost_children(record),
-            )
+                version_id = record.version_id
+            version = await runtime.version(version_id)
             try:
+                turn = await runtime.host.turn(
+                    version,
+                    self.address,
+                    record,
+                    message,
+                    now=runtime.clock.now(),
+                    fresh_name=runtime.fresh_name,
+                    lost=self._lost_children(record),
+                )
                 await runtime.store.commit(turn.commit)
             except SequenceConflict:
                 runtime.forget(self.address)
                 continue
-            self._committed(turn)
-            try:
-                runtime.host.perform(version, turn.effects, self)
             except Exception:
-                # The transition stands; failing its request would say otherwise.
-                logger.exception("effects failed", instance=str(self.address))
+                # User code may have changed the context it was shown; and the commit may have happened all the same,
+                # with mail that nobody knows of.
+                runtime.forget(self.address)
+                runtime.delivery.wake()
+                raise
+            await self._committed(turn, version)
             if turn.refused is not None:
                 raise turn.refused
             return turn.commit.record
         raise SequenceConflict(f"{self.address} was changed by others {CONFLICT_RETRIES} times in a row")
 
-    def _committed(self, turn: Turn) -> None:
-        """The commit is durable: tell the watchers, and have its mail delivered; mail to itself needs no detour."""
-        record, mail = turn.commit.record, turn.commit.mail
-        self._runtime.remember(record)
-        self._runtime.watchers.publish(record)
-        for item in mail:
-            if item.target == self.address and not item.is_delayed and item.kind == "event":
-                message = Deliver(event=item.event or {}, mail_id=item.id)
-                self._own.append(Envelope(message, mail=item, is_external=False))
-                self._runtime.delivery.claim(item)
-        if mail:
-            self._runtime.delivery.notice(mail)
+    async def _load(self, message: Message) -> InstanceRecord | None:
+        """The newest record. What runs here and is not of this record, or not of this life of the instance, is
+        stopped."""
+        if isinstance(message, Create):
+            self._runtime.forget(self.address)  # another process may have deleted it
+        record = await self._runtime.record(self.address)
+        if record is None or (self._record is not None and self._record.created_at != record.created_at):
+            self._end_services()
+        else:
+            self._children.keep_only(
+                {(child.id, child.session) for child in record.snapshot.children.values() if not child.is_persistent}
+            )
+        if record is not None:
+            self._runtime.remember(record)
+        return record
 
     def _lost_children(self, record: InstanceRecord | None) -> tuple[str, ...]:
         if record is None or not record.snapshot.children:
@@ -270,12 +311,53 @@ class Resident:
             if not child.is_persistent and not self._children.is_live(child.id, child.session)
         )
 
+    async def _committed(self, turn: Turn, version: VersionRecord) -> None:
+        """The commit is durable: tell the watchers, have its mail delivered, perform its effects."""
+        record, mail = turn.commit.record, turn.commit.mail
+        self._record = record
+        self._runtime.remember(record)
+        self._runtime.watchers.publish(record)
+        if mail:
+            self._runtime.delivery.notice(mail)
+        try:
+            self._runtime.host.perform(version, turn.effects, self)
+        except Exception:
+            # The transition stands; failing its request would say otherwise.
+            logger.exception("effects failed", instance=str(self.address))
+        own = [item for item in mail if item.target == self.address and not item.is_delayed and item.kind == "event"]
+        if own:
+            await self._take_own_mail(own)
+
+    async def _take_own_mail(self, own: Sequence[Mail]) -> None:
+        """Mail to itself needs no detour, so that the answer can wait for it; unless earlier mail of the kind has to be
+        waited for, which failed or is still on its detour."""
+        for item in own:
+            self._runtime.delivery.claim(item)
+        at_hand = {item.id for item in own} | {waiting.mail.id for waiting in self._own if waiting.mail is not None}
+        try:
+            pending = await self._runtime.store.pending_mail(self.address)
+            is_first = all(
+                item.id in at_hand or item.is_delayed or item.sender != self.address or item.kind != "event"
+                for item in pending
+            )
+        except StoreError:
+            is_first = False
+        for item in own:
+            if is_first:
+                message = Deliver(event=item.event or {}, mail_id=item.id)
+                self._own.append(Envelope(message, mail=item, is_external=False))
+            else:
+                self._runtime.delivery.release(item)
+        if not is_first:
+            self._runtime.delivery.wake()
+
     async def _delete(self) -> None:
-        self._children.stop_all()
         self._runtime.forget(self.address)
-        if not await self._runtime.store.delete_instance(self.address):
-            raise await self._runtime.absent(self.address)
+        existed = await self._runtime.store.delete_instance(self.address)
+        self._end_services()
         self._runtime.watchers.end(self.address)
+        if not existed:
+            raise await self._runtime.absent(self.address)
 
     # -- answers -----------------------------------------------------------------------------------
 
@@ -287,16 +369,37 @@ class Resident:
     async def _failed(self, envelope: Envelope, error: Exception) -> None:
         """Answer a failure. Mail is put back for another attempt, and what its sender sent after it waits behind it."""
         mail, delivery = envelope.mail, self._runtime.delivery
+        if not isinstance(error, PerdureError):
+            logger.error("turn failed", instance=str(self.address), exc_info=error)
+        if envelope.child is not None:
+            await self._word_of_child_failed(envelope, *envelope.child, error)
+            return
         if isinstance(error, MailGone):
             logger.debug("mail was applied or cancelled meanwhile", instance=str(self.address))
-            if mail is not None:
-                delivery.release(mail)
+            delivery.release(mail)
         elif mail is not None:
-            await delivery.failed(mail, error)
             for waiting in (self._own, self._inbox):
                 for later in [other for other in waiting if other.mail and other.mail.sender == mail.sender]:
                     waiting.remove(later)
                     delivery.release(later.mail)
+            await delivery.failed(mail, error)
         elif not envelope.is_external:
-            logger.warning("a report was not applied", instance=str(self.address), error=str(error))
+            logger.warning("a report was not applied", instance=str(self.address), error=text_of(error))
         envelope.fail(error)
+
+    async def _word_of_child_failed(self, envelope: Envelope, child_id: str, session: int, error: Exception) -> None:
+        """What a service did should not be lost to a store that fails for a moment; and a machine that cannot take its
+        result has at least to learn that there was an error."""
+        log = logger.bind(instance=str(self.address), child=child_id, error=text_of(error))
+        message = Deliver(event={"type": error_platform_type(child_id), "data": error_data(error)})
+        is_error = isinstance(envelope.message, Deliver) and envelope.message.event["type"] == message.event["type"]
+        if isinstance(error, StoreError) and self._time_left > 0:
+            log.warning("the word of a service could not be stored, will be tried again")
+            await self._runtime.clock.sleep(min(STORE_RETRY_MILLISECONDS, self._time_left))
+            self._own.appendleft(envelope)
+        elif not isinstance(error, StoreError) and not is_error:
+            log.warning("the word of a service failed in the machine")
+            self._own.appendleft(Envelope(message, child=(child_id, session), is_external=False))
+        else:
+            log.warning("the word of a service was not applied")
+            self._children.forget(child_id, session)

@@ -25,7 +25,7 @@ from perdure.durable.store import Store
 from perdure.durable.turn import Create, Deliver, SetStatus
 from perdure.durable.watchers import InstanceState, Subscription, Watchers, state_of
 from perdure.entropy import Entropy, prefixed_id
-from perdure.errors import InstanceExists, InvalidParameter, InvalidState, NotFound
+from perdure.errors import InvalidParameter, InvalidState, NotFound
 from perdure.json_value import JsonObject, json_copy
 from perdure.statechart.event import to_event
 
@@ -90,22 +90,24 @@ class Runtime:
 
         A service stopped here counts as lost: its instance gets an error event when it is next used.
         """
-        if self._is_open:
-            self._is_open = False
-            await self._drain()
-        self.watchers.end_all()
-        self.threads.shutdown(wait=False, cancel_futures=True)
-        await self.store.close()
+        try:
+            if self._is_open:
+                self._is_open = False
+                await self._drain()
+        finally:  # also when closing is itself cancelled
+            self.watchers.end_all()
+            self.threads.shutdown(wait=False, cancel_futures=True)
+            await self.store.close()
 
     async def _drain(self) -> None:
         await self.delivery.close()
         loops = [resident.loop for resident in self._residents.values()]
-        if loops:
-            grace = asyncio.ensure_future(self.clock.sleep(self.settings.closing_grace))
+        grace = asyncio.ensure_future(self.clock.sleep(self.settings.closing_grace))
+        try:
             await asyncio.wait((asyncio.gather(*loops, return_exceptions=True), grace), return_when="FIRST_COMPLETED")
+        finally:
             grace.cancel()
-        for resident in list(self._residents.values()):
-            await resident.close()
+            await asyncio.gather(*(resident.close() for resident in self._residents.values()))
 
     async def __aenter__(self) -> Runtime:
         await self.start()
@@ -200,11 +202,8 @@ class Runtime:
         ensure_name(address.instance, "slug")
         if context is not None and not isinstance(context, dict):
             raise InvalidParameter(f"a context is an object, not {type(context).__name__}", "context")
-        version = await self.version_for(address.org, address.machine, version_id)
-        if await self.record(address) is not None:
-            raise InstanceExists(f"there is an instance {address} already")
         context = None if context is None else as_json(context, "context")
-        message = Create(version_id=version, context=context, auth_context=auth_context)
+        message = Create(version_id=version_id, context=context, auth_context=auth_context)
         return await self._ask(address, Envelope(message, settles=True))
 
     async def send(
@@ -297,15 +296,16 @@ class Runtime:
             del self._residents[resident.address]
 
     async def record(self, address: Address) -> InstanceRecord | None:
-        """The newest record this process knows of, or the store's."""
+        """The newest record this process knows of, or the store's.
+
+        What is loaded here is not kept: a commit or a delete may be under way that the load has not seen. Only the
+        instance's resident, which makes them, knows when it may.
+        """
         found = self._records.get(address)
         if found is not None:
             self._records.move_to_end(address)
             return found
-        loaded = await self.store.load(address)
-        if loaded is not None and address not in self._records:
-            self.remember(loaded)
-        return self._records.get(address, loaded)
+        return await self.store.load(address)
 
     def remember(self, record: InstanceRecord) -> None:
         self._records[record.address] = record

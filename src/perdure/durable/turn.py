@@ -43,6 +43,9 @@ __all__ = ["CONTEXT_BYTES_MAX", "Create", "Deliver", "Message", "SetStatus", "St
 CONTEXT_BYTES_MAX = 400_000
 """Of the context as compact UTF-8 JSON."""
 
+UNSPEAKABLE = (TypeError, ValueError, RecursionError)
+"""What encoding raises for a value that is not JSON, or is nested without end."""
+
 TS_STEP = 0.001
 """Milliseconds between the ``ts`` of two commits of an instance that the clock does not tell apart."""
 
@@ -50,7 +53,8 @@ TS_STEP = 0.001
 class Create(msgspec.Struct, frozen=True, kw_only=True):
     """Bring the instance into being. ``auth_context`` is ``None`` for a creator who is not asked for permission."""
 
-    version_id: str
+    version_id: str | None = None
+    """``None``, for the machine's current version, until the runtime has looked it up."""
     context: JsonObject | None = None
     auth_context: JsonObject | None = None
     sender: Address | None = None
@@ -64,11 +68,13 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     event: JsonObject
     auth_context: JsonObject | None = None
     sender: Address | None = None
+    is_platform: bool = False
+    """From the runtime: ``sender``, a persistent child, has ended. Void when it is the receiver's child no more."""
     mail_id: str | None = None
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """The parent no longer wants this child."""
+    """The parent no longer wants this child. Void from anybody who is not its parent."""
 
     sender: Address
     mail_id: str
@@ -122,7 +128,10 @@ def turn(
         work.status = message.status
         return work.finish()
     if isinstance(message, Stop):
-        work.stop(message)
+        if any(parent.address == message.sender for parent in record.parents):
+            work.stop(message)
+        return work.finish(consumed=message.mail_id)
+    if message.is_platform and not is_awaited(record.snapshot, message):
         return work.finish(consumed=message.mail_id)
     ensure_accepting(address, record)
     for child_id in lost:
@@ -164,6 +173,7 @@ def create(
                 sender=sender_of(message.sender),
             ),
         )
+    assert message.version_id is not None, "the runtime looks it up"
     scope = engine.Scope(fresh_name=fresh_name, has_parent=bool(message.parents))
     step = engine.initial(definition.machine, message.context, scope=scope)
     record = InstanceRecord(
@@ -185,6 +195,19 @@ def ensure_accepting(address: Address, record: InstanceRecord) -> None:
         raise InvalidState(f"{address} is paused; set its status to running before you send it events")
     if record.snapshot.status in ("stopped", "error"):
         raise InvalidState(f"{address} has ended in status {record.snapshot.status!r} and takes no more events")
+
+
+def is_awaited(snapshot: Snapshot, message: Deliver) -> bool:
+    """Whether word of a persistent child's end is of a child the machine still has.
+
+    It may have left that child, and started another under the same id, while the word was on its way.
+    """
+    return any(
+        message.sender is not None
+        and (child.source, child.instance) == (message.sender.machine, message.sender.instance)
+        and message.event["type"] in (done_invoke_type(child.id), error_platform_type(child.id))
+        for child in snapshot.children.values()
+    )
 
 
 def sender_of(address: Address | None) -> Sender | None:
@@ -309,7 +332,7 @@ class Work:
         """Put mail into the commit. Its id is the same when the turn is replayed from the same record."""
         try:
             event = json_copy(event)
-        except (TypeError, ValueError) as error:
+        except UNSPEAKABLE as error:
             raise EventFailed(f"an event that {self.address} sends to {target} is not JSON: {error}") from error
         origin = f"{self.address.org}/{self.address}@{self.record.created_at:.3f}"
         self.mail.append(
@@ -374,5 +397,5 @@ def checked(snapshot: Snapshot, address: Address) -> tuple[Snapshot, bytes]:
             )
         snapshot = msgspec.structs.replace(snapshot, context=decode_json(context_json))
         return snapshot, encode_snapshot(snapshot)
-    except (TypeError, ValueError) as error:
+    except UNSPEAKABLE as error:
         raise EventFailed(f"the context of {address} cannot be kept, it is not JSON: {error}") from error

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from perdure.durable.records import Address, InstanceRecord
-from perdure.json_value import Json
+from perdure.json_value import Json, json_copy
 from perdure.statechart.snapshot import StateValue
 
 __all__ = ["InstanceState", "Subscription", "Watchers", "state_of"]
@@ -26,7 +26,7 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds; grows strictly with every commit of the instance."""
     state: StateValue
     context: Json
-    """The whole context; only ``context["public"]`` may leave the server."""
+    """The whole context, a copy of its own; only ``context["public"]`` may leave the server."""
     tags: tuple[str, ...]
     done: bool
 
@@ -37,7 +37,7 @@ def state_of(record: InstanceRecord) -> InstanceState:
         address=record.address,
         ts=record.ts,
         state=snapshot.value,
-        context=snapshot.context,
+        context=json_copy(snapshot.context),
         tags=snapshot.tags,
         done=snapshot.is_done,
     )

@@ -216,10 +216,39 @@ def test_a_guard_that_raises_fails_the_event_and_names_itself() -> None:
 
 def test_a_stopped_instance_takes_no_events() -> None:
     definition = define({"a": {}})
-    ended = run(definition, created(definition), Stop(sender=PARENT, mail_id="mail-1")).commit.record
+    record = created(definition, parents=(Parent(PARENT, "kid"),))
+    ended = run(definition, record, Stop(sender=PARENT, mail_id="mail-1")).commit.record
     assert ended.snapshot.status == "stopped"
     with pytest.raises(InvalidState, match="has ended in status 'stopped'"):
         run(definition, ended, event("GO"))
+
+
+def test_an_instance_is_not_stopped_by_one_that_is_not_its_parent() -> None:
+    definition = define({"a": {}})
+    turned = run(definition, created(definition), Stop(sender=PARENT, mail_id="mail-1"))
+    assert (turned.commit.consumed, turned.commit.journal) == (("mail-1",), ())
+    assert turned.commit.record.snapshot.status == "active"
+
+
+@pytest.mark.parametrize(
+    ("sender", "event_type", "is_taken"),
+    [
+        (Address("org_tests", "kids", "k"), "done.invoke.kid", True),
+        (Address("org_tests", "kids", "k"), "error.platform.kid", True),
+        (Address("org_tests", "kids", "former"), "done.invoke.kid", False),
+        (Address("org_tests", "kids", "k"), "done.invoke.other", False),
+    ],
+)
+def test_word_of_a_persistent_childs_end_is_taken_of_a_child_it_has_and_void_of_any_other(
+    sender: Address, event_type: str, is_taken: bool
+) -> None:
+    invoke = {"id": "kid", "src": persistent("kids", name="k"), "onDone": "b", "onError": "b"}
+    definition = define({"a": {"invoke": invoke}, "b": {}})
+    word = event(event_type, sender=sender, is_platform=True, mail_id="mail-1")
+    commit = run(definition, created(definition), word).commit
+    assert commit.consumed == ("mail-1",)
+    assert [entry.event["type"] for entry in commit.journal] == ([event_type] if is_taken else [])
+    assert commit.record.snapshot.value == ("b" if is_taken else "a")
 
 
 def test_a_done_instance_answers_events_and_stays_as_it_is() -> None:
@@ -387,7 +416,9 @@ def test_a_stopped_instance_runs_its_exit_actions_and_stops_its_children() -> No
         {"a": {"invoke": {"id": "kid", "src": persistent("kids", name="k")}, "exit": "bye"}},
         actions={"bye": lambda: None},
     )
-    turned = run(definition, created(definition), Stop(sender=PARENT, mail_id="mail-1"))
+    turned = run(
+        definition, created(definition, parents=(Parent(PARENT, "me"),)), Stop(sender=PARENT, mail_id="mail-1")
+    )
     assert turned.commit.consumed == ("mail-1",)
     assert turned.commit.cancels_all
     assert kinds(turned.commit.mail) == [("stop", "kids/k")]
