@@ -38,7 +38,8 @@ def draw(machine: Machine) -> Drawing:
     arrows: list[Arrow] = []
     notes: dict[StateNode, tuple[str, ...]] = {}
     for node, source in source_map(machine).items():
-        labelled = [(found.transition.targets, transition_label(found)) for found in source.transitions]
+        children = child_names(source)
+        labelled = [(found.transition.targets, transition_label(found, children)) for found in source.transitions]
         arrows += [Arrow(node, target, label) for targets, label in labelled for target in targets]
         arrows += [Arrow(node, target, "default") for target in node.history_target]
         said = (*state_notes(source), *(label for targets, label in labelled if not targets))
@@ -53,35 +54,39 @@ def state_notes(source: StateSource) -> list[str]:
         actions = action_labels(source.config.get(key))
         if actions:
             notes.append(f"{key} / {', '.join(actions)}")
+    children = child_names(source)
     for invoke, config, _ in source.invokes:
-        service = service_label(config["src"])
-        notes.append(f"invoke {invoke.id}: {service}" if config.get("id", service) != service else f"invoke {service}")
+        name, service = children[invoke.id], service_label(config["src"])
+        notes.append(f"invoke {service}" if name == service else f"invoke {name}: {service}")
     return notes
 
 
-def transition_label(source: TransitionSource) -> str:
+def child_names(source: StateSource) -> dict[str, str]:
+    """What the children of a state are called: their id where the author gave one, else by what they run."""
+    return {invoke.id: config.get("id") or service_label(config["src"]) for invoke, config, _ in source.invokes}
+
+
+def transition_label(source: TransitionSource, children: Mapping[str, str]) -> str:
     """What a transition answers to, its guard, its actions."""
-    guard = "".join(f" [{' and '.join(guards)}]" for guards in [guard_labels(source.config)] if guards)
+    guards = guard_labels(source.config)
+    guard = f" [{' and '.join(guards)}]" if guards else ""
     actions = action_labels(source.config.get("actions"))
     if not actions and not source.transition.targets:
         actions = ["nothing"]
-    return trigger_label(source) + guard + (f" / {', '.join(actions)}" if actions else "")
+    return trigger_label(source, children) + guard + (f" / {', '.join(actions)}" if actions else "")
 
 
-def trigger_label(source: TransitionSource) -> str:
+def trigger_label(source: TransitionSource, children: Mapping[str, str]) -> str:
     match source.slot:
         case "on":
             return str(source.subject)
-        case "always":
-            return "always"
         case "after":
             return f"after {delay_label(source.subject)}"
-        case "state done":
-            return "done"
         case "child done":
-            return f"done {source.subject}"
+            return f"done {children[source.subject]}"
         case "child error":
-            return f"error {source.subject}"
+            return f"error {children[source.subject]}"
+    return "done" if source.slot == "state done" else "always"
 
 
 def guard_labels(config: Mapping[str, Any]) -> Sequence[str]:

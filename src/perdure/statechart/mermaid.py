@@ -57,9 +57,9 @@ class Writer:
         self.ids = ids
 
     def crossing(self, root: StateNode) -> Iterator[str]:
-        """The arrows between states that are not in the same braces."""
+        """The arrows between states that are not in the same braces, and those of the root to itself."""
         for arrow in self.drawing.arrows:
-            if arrow.source.parent is not arrow.target.parent:
+            if arrow.source.parent is not arrow.target.parent or arrow.source is root:
                 yield self.arrow(arrow)
 
     def inside(self, node: StateNode) -> Iterator[str]:

@@ -13,7 +13,7 @@ listed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -26,18 +26,26 @@ from perdure.statechart.labels import LAMBDA, action_label, delay_label, guard_l
 from perdure.statechart.machine import Machine, PersistentSource, StateNode
 from perdure.statechart.transition_config import resolve_path
 
-__all__ = ["XStateExport", "export_xstate", "to_xstate_json"]
+__all__ = ["NamedParts", "XStateExport", "export_xstate", "to_xstate_json"]
 
 TYPE_HINTS = ("schema", "tsTypes")
 """What TypeScript reads and nothing runs."""
+
+
+class NamedParts(TypedDict):
+    """Keyword arguments of ``create_machine``."""
+
+    actions: dict[str, Any]
+    guards: dict[str, Any]
+    services: dict[str, Any]
+    delays: dict[str, Any]
 
 
 class XStateExport(msgspec.Struct, frozen=True):
     """A config that is JSON, and what its names stand for."""
 
     config: JsonObject
-    implementations: dict[str, dict[str, Any]]
-    """The keyword arguments ``actions``, ``guards``, ``services`` and ``delays`` of ``create_machine``."""
+    implementations: NamedParts
     lost: tuple[str, ...]
     """The JSON paths at which something is only described."""
 
@@ -60,7 +68,7 @@ def export_xstate(machine: Machine) -> XStateExport:
     config = exporter.state(machine.config, "$")
     # XState's default is another order of actions, for which it warns itself.
     config["predictableActionArguments"] = True
-    return XStateExport(config, exporter.implementations, tuple(exporter.lost))
+    return XStateExport(config, NamedParts(**exporter.known), tuple(exporter.lost))
 
 
 class Exporter:
@@ -69,12 +77,8 @@ class Exporter:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         given = machine.implementations
-        self.implementations: dict[str, dict[str, Any]] = {
-            "actions": dict(given.actions),
-            "guards": dict(given.guards),
-            "services": dict(given.services),
-            "delays": dict(given.delays),
-        }
+        self.known = {kind: dict(getattr(given, kind)) for kind in NamedParts.__annotations__}
+        """What each name stands for, by kind."""
         self.lost: list[str] = []
         self.readers: dict[str, Callable[[Any, str], Json]] = {
             "states": self.states,
@@ -203,7 +207,7 @@ class Exporter:
             if is_json:
                 return copied
         base = path.removeprefix("$.") if label == LAMBDA else label
-        known, name, number = self.implementations[kind], base, 2
+        known, name, number = self.known[kind], base, 2
         while name in known and not is_same(known[name], config):
             name, number = f"{base} {number}", number + 1
         known[name] = config
