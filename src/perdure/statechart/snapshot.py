@@ -3,16 +3,22 @@
 A snapshot holds no machine, callable or live reference; the JSON of one, read again, has exactly the same future. It is
 named ``Snapshot`` after XState's persisted snapshot, with the configuration kept as SCXML has it: the set of active
 states, of which the leaves suffice, since a legal configuration is their closure over ancestors.
+
+What XState's states tell without their machine is here: ``matches``, ``has_tag``, ``to_strings``, ``done``. Its
+``state.can``, ``nextEvents`` and ``meta`` need the machine, which a snapshot does not hold, so that here the machine is
+asked: ``machine.can(snapshot, event)``.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from perdure.errors import SnapshotMismatch
 from perdure.json_value import Json
+from perdure.statechart.state_value import value_matches, value_strings
 
 __all__ = ["SNAPSHOT_FORMAT", "Child", "Snapshot", "StateValue", "Status", "decode_snapshot", "encode_snapshot"]
 
@@ -40,6 +46,8 @@ class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detached: bool = False
     auto_forward: bool = False
     sync: bool = False
+    activity: bool = False
+    """Whether it is an activity: nobody waits for its end."""
 
     @property
     def is_persistent(self) -> bool:
@@ -71,6 +79,25 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def is_done(self) -> bool:
         return self.status == "done"
+
+    @property
+    def done(self) -> bool:
+        """``is_done`` by XState's name."""
+        return self.status == "done"
+
+    def matches(self, value: str | Sequence[str] | Mapping[str, Any]) -> bool:
+        """Whether a state is active: a path (``"pay.due"``), a list of keys, or a state value that may say less than
+        there is to say. The states on the way to it count as well.
+        """
+        return value_matches(value, self.value)
+
+    def has_tag(self, tag: str) -> bool:
+        """Whether any active state has this tag."""
+        return tag in self.tags
+
+    def to_strings(self, delimiter: str = ".") -> tuple[str, ...]:
+        """The active states as paths from the root, outer ones before inner ones."""
+        return value_strings(self.value, delimiter)
 
 
 _encoder = msgspec.json.Encoder()

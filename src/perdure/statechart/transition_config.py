@@ -18,6 +18,7 @@ from perdure.statechart.defects import Defects, child_path, nearest
 from perdure.statechart.event import after_type, done_invoke_type, done_state_type, error_platform_type
 from perdure.statechart.guard import InState, Test, and_
 from perdure.statechart.machine import After, Invoke, PersistentSource, StateNode, Transition, find_conflict
+from perdure.statechart.state_value import split_path, value_of_path
 
 __all__ = ["TransitionReader", "resolve_path"]
 
@@ -26,11 +27,13 @@ INVOKE_KEYS = ("autoForward", "data", "id", "meta", "onDone", "onError", "src", 
 
 
 def resolve_path(node: StateNode, path: str, delimiter: str) -> StateNode | None:
-    """The state below ``node`` at a delimited path of keys; a key may itself contain the delimiter."""
+    """The state below ``node`` at a delimited path of keys. A key that contains the delimiter stands alone, or has a
+    backslash before it.
+    """
     if path in node.children:
         return node.children[path]
     found: StateNode | None = node
-    for key in path.split(delimiter):
+    for key in split_path(path, delimiter):
         found = found.children.get(key) if found is not None else None
     return found
 
@@ -149,19 +152,12 @@ class TransitionReader:
             owner = node.parent.parent if node.parent is not None and node.parent.parent is not None else self.root
             prefix: Any = inside
             if isinstance(inside, str):
-                prefix = self.value_of_path(inside.split(self.delimiter))
+                prefix = value_of_path(split_path(inside, self.delimiter))
             for key in reversed(owner.path):
                 prefix = {key: prefix}
             inside = prefix
         tests = InState(inside) if guard is None else and_(InState(inside), guard)
         return self.binder.guard(tests, child_path(path, "in") if guard is None else guard_path)
-
-    @staticmethod
-    def value_of_path(keys: list[str]) -> Any:
-        value: Any = keys[-1]
-        for key in reversed(keys[:-1]):
-            value = {key: value}
-        return value
 
     # -- targets -----------------------------------------------------------------------------------
 
