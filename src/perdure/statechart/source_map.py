@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from perdure.statechart.defects import child_path
 from perdure.statechart.machine import Invoke, Machine, StateNode, Transition
 
-__all__ = ["InvokeSource", "Slot", "StateSource", "TransitionSource", "source_map", "with_paths"]
+__all__ = ["InvokeSource", "Slot", "StateSource", "TransitionSource", "config_path", "source_map", "with_paths"]
 
 Slot: TypeAlias = Literal["on", "always", "after", "state done", "child done", "child error"]
 """What a transition answers to."""
@@ -64,10 +64,9 @@ def source_map(machine: Machine) -> dict[StateNode, StateSource]:
 
 def state_source(machine: Machine, node: StateNode) -> StateSource:
     config: Mapping[str, Any] = machine.config
-    path = "$"
     for key in node.path:
         config = config["states"][key] or {}
-        path = child_path(child_path(path, "states"), key)
+    path = config_path(node)
     invokes = tuple(
         InvokeSource(invoke, item if isinstance(item, Mapping) else {"src": item}, item_path)
         for invoke, (item, item_path) in zip(
@@ -81,6 +80,14 @@ def state_source(machine: Machine, node: StateNode) -> StateSource:
     return StateSource(
         node, config, path, tuple(TransitionSource(transition, *found) for transition, found in pairs), invokes
     )
+
+
+def config_path(node: StateNode) -> str:
+    """The JSON path of a state's part of the config."""
+    path = "$"
+    for key in node.path:
+        path = child_path(child_path(path, "states"), key)
+    return path
 
 
 def written_transitions(config: Mapping[str, Any], path: str, invokes: Sequence[InvokeSource]) -> Iterator[Written]:

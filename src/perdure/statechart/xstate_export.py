@@ -5,6 +5,9 @@ own name, an action that a creator returned by what it does, a lambda by its pla
 the export, so that ``create_machine(export.config, **export.implementations)`` is a machine that behaves the same, with
 inline actions, services and delays now under their names.
 
+What XState v4 cannot read stays as it is: an initial state that is not a child, a default target of a history state
+that is not its sibling.
+
 Four places of a config have no names: the ``data`` of a final state and of an invocation, ``meta`` and ``context``. A
 callable ``context`` is called, once; of what else JSON cannot say there only a description is left, and its place is
 listed.
@@ -24,6 +27,7 @@ from perdure.statechart.defects import child_path
 from perdure.statechart.guard import InState
 from perdure.statechart.labels import LAMBDA, action_label, delay_label, guard_label, service_label
 from perdure.statechart.machine import Machine, PersistentSource, StateNode
+from perdure.statechart.source_map import config_path
 from perdure.statechart.transition_config import resolve_path
 
 __all__ = ["NamedParts", "XStateExport", "export_xstate", "to_xstate_json"]
@@ -68,7 +72,11 @@ def export_xstate(machine: Machine) -> XStateExport:
     config = exporter.state(machine.config, "$")
     # XState's default is another order of actions, for which it warns itself.
     config["predictableActionArguments"] = True
-    return XStateExport(config, NamedParts(**exporter.known), tuple(exporter.lost))
+    known = exporter.known
+    parts = NamedParts(
+        actions=known["actions"], guards=known["guards"], services=known["services"], delays=known["delays"]
+    )
+    return XStateExport(config, parts, tuple(exporter.lost))
 
 
 class Exporter:
@@ -81,6 +89,7 @@ class Exporter:
         """What each name stands for, by kind."""
         self.lost: list[str] = []
         self.readers: dict[str, Callable[[Any, str], Json]] = {
+            "initial": self.initial,
             "states": self.states,
             "entry": self.actions,
             "exit": self.actions,
@@ -105,6 +114,13 @@ class Exporter:
 
     def states(self, config: Any, path: str) -> Json:
         return {key: self.state(child or {}, child_path(path, key)) for key, child in (config or {}).items()}
+
+    def initial(self, config: Any, path: str) -> Json:
+        """XState knows initial states by their key only, and none that is further down."""
+        target = self.machine.by_id.get(config[1:]) if isinstance(config, str) and config.startswith("#") else None
+        if target is None or target.parent is None or child_path(config_path(target.parent), "initial") != path:
+            return config
+        return target.key
 
     def context(self, config: Any, path: str) -> Json:
         return self.value(self.machine.initial_context() if callable(config) else config, path)

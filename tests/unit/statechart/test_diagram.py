@@ -426,6 +426,19 @@ def test_a_guard_for_one_state_is_written_as_in(guard: Any, written: dict[str, s
     assert on["IN"] == {"in": "#b", "cond": guard_label(guard)}
 
 
+def test_an_initial_state_goes_by_its_key_where_it_has_one() -> None:
+    config = {
+        "initial": "#child",
+        "states": {
+            "a": {"id": "child", "initial": "#deep", "states": {"b": {"initial": "c", "states": {"c": {"id": "deep"}}}}}
+        },
+    }  # fmt: skip
+    written = to_xstate_json(machine(config))
+    assert (written["initial"], written["states"]["a"]["initial"]) == ("a", "#deep")
+    assert written["states"]["a"]["states"]["b"]["initial"] == "c"
+    assert to_xstate_json(machine({"initial": "#m.a", "states": {"a": {}}}))["initial"] == "a"
+
+
 def test_what_json_cannot_say_and_nothing_names_is_refused_or_described() -> None:
     config = {
         "initial": "a",
