@@ -120,12 +120,12 @@ def next_leaf(leaf: StateNode, move: Transition) -> StateNode | None:
     if not move.targets:
         return leaf
     target: StateNode = move.targets[0]
-    common = next((node for node in leaf.ancestors() if target is node or target.descends_from(node)), None)
+    common = next(node for node in (leaf, *leaf.ancestors()) if target is node or target.descends_from(node))
     entered = [target]
     while target.kind == "compound":
         target = target.initial[0]
         entered.append(target)
-    if len(move.targets) > 1 or target.kind != "atomic" or common is None:
+    if len(move.targets) > 1 or target.kind != "atomic":
         return None
     crossed = [node for node in (target, *target.ancestors()) if node.descends_from(common)]
     return None if any(node.kind == "parallel" for node in crossed) else target
