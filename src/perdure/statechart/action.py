@@ -27,7 +27,7 @@ from perdure.statechart.effect import (
     SelfTarget,
     Target,
 )
-from perdure.statechart.event import ERROR_EXECUTION, done_state_type, to_event
+from perdure.statechart.event import ERROR_EXECUTION, ESCALATED, done_state_type, to_event
 from perdure.statechart.guard import Test
 from perdure.statechart.machine import After, Invoke, StateNode
 from perdure.statechart.spawning import spawner
@@ -43,12 +43,16 @@ __all__ = [
     "assign",
     "cancel",
     "choose",
+    "escalate",
+    "forward_to",
     "log",
     "pure",
     "raise_",
+    "respond",
     "send",
     "send_parent",
     "send_to",
+    "start",
     "stop",
 ]
 
@@ -83,6 +87,16 @@ class LogConfig(msgspec.Struct, frozen=True):
     label: str | None
 
 
+class EscalateConfig(msgspec.Struct, frozen=True):
+    error: Any
+    delay: Any
+    id: str | None
+
+
+class StartConfig(msgspec.Struct, frozen=True):
+    activity: Any
+
+
 class StopConfig(msgspec.Struct, frozen=True):
     child: Any
 
@@ -98,6 +112,7 @@ class PureConfig(msgspec.Struct, frozen=True):
 SELF = "#_self"
 PARENT = "#_parent"
 INTERNAL = "#_internal"
+SENDER = "#_sender"
 
 
 def assign(
@@ -139,6 +154,31 @@ def send_parent(event: EventExpression, *, delay: Delay | None = None, id: str |
     return SendConfig(event, PARENT, delay, id)
 
 
+def forward_to(target: Any, *, delay: Delay | None = None, id: str | None = None) -> SendConfig:
+    """Send the event being handled on to a child by id, to an instance by reference, or to what a callable returns."""
+    return SendConfig(forwarded, target, delay, id)
+
+
+def forwarded(context: Any, event: JsonObject) -> JsonObject:
+    return event
+
+
+def respond(event: EventExpression, *, delay: Delay | None = None, id: str | None = None) -> SendConfig:
+    """Send an event back to the actor that sent the one being handled.
+
+    What comes from outside (a client, a timer, the machine itself) has no sender: then it is a message to nobody.
+    """
+    return SendConfig(event, SENDER, delay, id)
+
+
+def escalate(error: Any = None, *, delay: Delay | None = None, id: str | None = None) -> EscalateConfig:
+    """Report an error to the actor that started this one, which gets it as ``error.platform.<id>``; this one goes on.
+
+    ``error``, or what it returns when it is a callable, is the ``data`` of that event.
+    """
+    return EscalateConfig(error, delay, id)
+
+
 def cancel(send_id: str | Callable[..., str]) -> CancelConfig:
     """Forget every delayed event with this send id; by default the send id is the event's type."""
     return CancelConfig(send_id)
@@ -149,8 +189,17 @@ def log(expression: str | Callable[..., Any] | None = None, label: str | None = 
     return LogConfig(expression, label)
 
 
+def start(activity: Any) -> StartConfig:
+    """Start an activity now: the name of a service, ``{"type": name, …}``, or a callable. It is stopped by ``stop``
+    with its name (or the ``id`` given to it), else when the machine ends. Its own end is of no interest.
+    """
+    return StartConfig(activity)
+
+
 def stop(child: Any) -> StopConfig:
-    """Stop a child given by id, by reference, or by a callable of the context that returns either."""
+    """Stop a child given by id, by reference, or by a callable of the context that returns either; or every activity
+    with this name.
+    """
     return StopConfig(child)
 
 
@@ -164,7 +213,17 @@ def pure(get_actions: Callable[..., Any]) -> PureConfig:
     return PureConfig(get_actions)
 
 
-CREATED = (AssignConfig, SendConfig, CancelConfig, LogConfig, StopConfig, ChooseConfig, PureConfig)
+CREATED = (
+    AssignConfig,
+    SendConfig,
+    EscalateConfig,
+    CancelConfig,
+    LogConfig,
+    StartConfig,
+    StopConfig,
+    ChooseConfig,
+    PureConfig,
+)
 
 
 # -- what a built machine performs -----------------------------------------------------------------
@@ -229,8 +288,13 @@ class SendEvent(msgspec.Struct, frozen=True):
             if isinstance(delay, str):
                 step.raise_event(ERROR_EXECUTION, f"there is no delay named {delay!r}")
                 return
-        target = as_target(self.target(step.context, step.event, step))
-        step.send(event, target, self.id or event["type"], delay)
+        target = self.target(step.context, step.event, step)
+        if target != SENDER:
+            step.send(event, as_target(target), self.id or event["type"], delay)
+        elif step.origin is None:
+            step.no_receiver("the sender of the event it handles", event)
+        else:
+            step.send(event, step.origin, self.id or event["type"], delay)
 
 
 def as_target(value: Any) -> Target | None:
@@ -270,8 +334,19 @@ class LogValue(msgspec.Struct, frozen=True):
         step.effects.append(Log(self.expression(step.context, step.event, step), self.label))
 
 
+class Start(msgspec.Struct, frozen=True):
+    """Start an activity that is tied to no state."""
+
+    id: str
+    source: str
+    params: Json
+
+    def perform(self, step: Macrostep) -> None:
+        step.start_child(self.id, source=self.source, context=step.context, activity=True, params=self.params)
+
+
 class Stop(msgspec.Struct, frozen=True):
-    """Stop a child."""
+    """Stop a child, or activities."""
 
     child: UniformCall
 
@@ -365,6 +440,11 @@ class RaiseDone(msgspec.Struct, frozen=True):
 def constant_event(event: JsonObject) -> UniformCall:
     """An event expression that is always the same event; a fresh dict each time, since events travel into user code."""
     return lambda context, current, step: dict(event)
+
+
+def escalation(error: UniformCall) -> UniformCall:
+    """The event that carries an error to the parent; whoever delivers it knows by which id the parent has this one."""
+    return lambda context, current, step: {"type": ESCALATED, "data": error(context, current, step)}
 
 
 def computed_event(expression: UniformCall, label: str) -> UniformCall:

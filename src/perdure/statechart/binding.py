@@ -21,6 +21,9 @@ from perdure.statechart import guard as gua
 from perdure.statechart.callables import UniformCall, accepted_parameters, uniform
 from perdure.statechart.defects import Defects, child_path, nearest
 from perdure.statechart.machine import Implementations, PersistentSource, StateNode
+from perdure.statechart.schema import typed_event
+from perdure.statechart.typed_machine import Schemas, TypedAssign, TypedCustom
+from perdure.statechart.xstate_objects import BUILT_IN_ACTIONS, GUARD, action_of_object
 
 __all__ = ["Binder"]
 
@@ -35,6 +38,10 @@ class Binder:
         self.services: dict[str, Any] = {}
         self.following: list[str] = []
         """The names whose implementations are being bound right now, to tell when they go round in a circle."""
+        self.gets_data: dict[str, bool] = {}
+        """For each invoked service whether it is given its invocation's ``data`` instead of the context."""
+        self.schemas: Schemas | None = None
+        """Set by the front end: what context and events are made of, when they are typed."""
         self.resolve_state: Callable[[Json, str], tuple[StateNode, ...]]
         """Set by the front end: the states that ``in_state`` names."""
 
@@ -82,6 +89,9 @@ class Binder:
         if callable(config):
             return self.custom_action(path, config, params, path)
         if isinstance(config, Mapping) and isinstance(config.get("type"), str):
+            if config["type"] in BUILT_IN_ACTIONS:
+                built_in = action_of_object(config, path, self.defects)
+                return None if built_in is None else self.created_action(*built_in, params)
             return self.named_action(config["type"], path, parameters(config, params))
         self.defects.add(
             path,
@@ -97,7 +107,7 @@ class Binder:
             return None
         implementation = known[name]
         if callable(implementation):
-            return act.Custom(name, params)
+            return self.run_action(name, params)
         with self.followed("action", name, path) as is_new:
             return self.action(implementation, path, params) if is_new else None
 
@@ -105,13 +115,33 @@ class Binder:
         if not self.check_parameters(function, path):
             return None
         self.actions[name] = function
-        return act.Custom(name, params)
+        return self.run_action(name, params)
+
+    def run_action(self, name: str, params: Json) -> act.Action:
+        return TypedCustom(name, params) if self.has_typed_context else act.Custom(name, params)
+
+    @property
+    def has_typed_context(self) -> bool:
+        return self.schemas is not None and self.schemas.context is not None
+
+    def assign_action(self, assignment: Any, path: str, params: Json) -> act.Action | None:
+        updates = self.mapper(assignment, path, "the assigner", params)
+        if updates is None:
+            return None
+        schema = None if self.schemas is None else self.schemas.context
+        if schema is None:
+            return act.Assign(self.plained(updates))
+        if isinstance(assignment, Mapping):
+            for name in assignment:
+                if not schema.has_field(name):
+                    message = f"the context, a {schema.type.__name__}, has no field {name!r}"
+                    self.defects.add(path, message, nearest(str(name), schema.fields))
+        return TypedAssign(updates, schema, f"the assigner at {path}")
 
     def created_action(self, config: Any, path: str, params: Json) -> act.Action | None:
         """Bind what an action creator returned; its callables see ``params`` in their meta."""
         if isinstance(config, act.AssignConfig):
-            updates = self.mapper(config.assignment, path, "the assigner", params)
-            return None if updates is None else act.Assign(updates)
+            return self.assign_action(config.assignment, path, params)
         if isinstance(config, act.SendConfig):
             return self.send_action(config, path, params)
         if isinstance(config, act.ChooseConfig):
@@ -119,6 +149,10 @@ class Binder:
         if isinstance(config, act.CancelConfig):
             send_id = self.value_of(config.send_id, path, "the send id", params, is_text)
             return None if send_id is None else act.CancelEvent(send_id)
+        if isinstance(config, act.EscalateConfig):
+            return self.escalate_action(config, path, params)
+        if isinstance(config, act.StartConfig):
+            return self.start_action(config, path)
         if isinstance(config, act.StopConfig):
             child = self.value_of(config.child, path, "the child to stop", params, is_child)
             return None if child is None else act.Stop(child)
@@ -135,13 +169,20 @@ class Binder:
         if label is not None and not isinstance(label, str):
             self.defects.add(path, f"the label of a log cannot be {describe(label)}", "Give a string.")
         if config.expression is None:
-            return act.LogValue(lambda context, event, step: {"context": context, "event": event}, config.label)
+            everything = self.plained(lambda context, event, step: {"context": context, "event": event})
+            return act.LogValue(everything, config.label)
         value = self.value(config.expression, path, "the log expression", params)
-        return None if value is None else act.LogValue(value, config.label)
+        return None if value is None else act.LogValue(self.plained(value), config.label)
+
+    def start_action(self, config: act.StartConfig, path: str) -> act.Action | None:
+        bound = self.activity(config.activity, path)
+        if bound is None:
+            return None
+        child_id, source, params = bound
+        return act.Start(child_id or source, source, params)
 
     def send_action(self, config: act.SendConfig, path: str, params: Json) -> act.Action | None:
-        if config.id is not None and not is_text(config.id):
-            self.defects.add(path, f"a send id cannot be {describe(config.id)}", "Give a non-empty string.")
+        self.check_send_id(config.id, path)
         event = self.event_expression(config.event, path, params)
         delay = None if config.delay is None else self.delay(config.delay, path, params)
         target = self.value_of(config.target, path, "the target", params, is_address)
@@ -150,6 +191,18 @@ class Binder:
         if config.is_internal:
             return act.Raise(event)
         return act.SendEvent(event, target, delay, config.id)
+
+    def escalate_action(self, config: act.EscalateConfig, path: str, params: Json) -> act.Action | None:
+        self.check_send_id(config.id, path)
+        error = self.value(config.error, path, "the error", params)
+        delay = None if config.delay is None else self.delay(config.delay, path, params)
+        if error is None or (config.delay is not None and delay is None):
+            return None
+        return act.SendEvent(act.escalation(error), lambda context, event, step: act.PARENT, delay, config.id)
+
+    def check_send_id(self, send_id: object, path: str) -> None:
+        if send_id is not None and not is_text(send_id):
+            self.defects.add(path, f"a send id cannot be {describe(send_id)}", "Give a non-empty string.")
 
     def choose_action(self, config: act.ChooseConfig, path: str) -> act.Action | None:
         if not isinstance(config.branches, (list, tuple)):
@@ -170,7 +223,12 @@ class Binder:
     def event_expression(self, event: Any, path: str, params: Json) -> UniformCall | None:
         if callable(event):
             expression = self.function(event, path, "the event expression", params)
-            return None if expression is None else act.computed_event(expression, f"the event expression at {path}")
+            if expression is None:
+                return None
+            if self.schemas is not None:
+                expression = self.schemas.sending(expression)
+            return self.plained(act.computed_event(expression, f"the event expression at {path}"))
+        event = typed_event(event) or event
         if isinstance(event, str) and event:
             return act.constant_event({"type": event})
         if isinstance(event, Mapping) and isinstance(event.get("type"), str) and event["type"]:
@@ -208,6 +266,9 @@ class Binder:
             return self.named_guard(config, path, params)
         if callable(config):
             return self.function(config, path, "the guard", params)
+        if isinstance(config, Mapping) and config.get("type") == GUARD:
+            self.defects.unknown_keys(path, config, ("name", "predicate", "type"))
+            return self.guard(config.get("predicate") or config.get("name") or GUARD, path, params)
         if isinstance(config, Mapping) and isinstance(config.get("type"), str):
             return self.named_guard(config["type"], path, parameters(config, params))
         self.defects.add(
@@ -272,7 +333,7 @@ class Binder:
             )
             return None
         function = self.function(config, path, "the delay", params)
-        return None if function is None else computed_delay(function, known, path)
+        return None if function is None else computed_delay(function, known, path, self.uniform)
 
     def service(self, config: Any, path: str, params: Json = None) -> tuple[str | PersistentSource, Json] | None:
         """Bind an invocation's source to what it is known by, and its parameters.
@@ -297,6 +358,24 @@ class Binder:
                 return self.service(implementation, path, params) if is_new else None
         return self.unnamed_service(config, implementation, path, params)
 
+    def activity(self, config: Any, path: str) -> tuple[str | None, str, Json] | None:
+        """Bind an activity to the id it was given, the service that it is, and its parameters."""
+        child_id = None
+        if isinstance(config, Mapping) and "id" in config:
+            # XState writes a name without an id of its own as both.
+            child_id = None if config["id"] == config.get("type") else config["id"]
+            if child_id is not None and not is_text(child_id):
+                self.defects.add(child_path(path, "id"), f"an activity's id cannot be {describe(child_id)}")
+            config = {key: value for key, value in config.items() if key != "id"}
+        bound = self.service(config, path)
+        if bound is None:
+            return None
+        source, params = bound
+        if isinstance(source, PersistentSource):
+            self.defects.add(path, "a persistent child cannot be an activity", "Invoke it, or spawn it.")
+            return None
+        return child_id, source, params
+
     def unnamed_service(self, name: str, config: Any, path: str, params: Json) -> tuple[str, Json] | None:
         if config is None or isinstance(config, (bool, int, float, Mapping, list, tuple)):
             self.defects.add(
@@ -308,7 +387,24 @@ class Binder:
         self.services[name] = config
         return name, params
 
+    def invoked(self, source: str, with_data: bool, path: str) -> None:
+        """Note what a service is given: in a typed machine it cannot be both the context and something else."""
+        before = self.gets_data.setdefault(source, with_data)
+        if before != with_data and self.has_typed_context:
+            self.defects.add(
+                path,
+                f"the service {source!r} is invoked with data here and without elsewhere, or the other way round",
+                "What it is given has one type: give it another name here.",
+            )
+
     # -- values ------------------------------------------------------------------------------------
+
+    def data(self, config: Any, path: str) -> UniformCall | None:
+        """What a final state or an invocation gives to others."""
+        if config is None:
+            return None
+        mapper = self.mapper(config, path, "the data")
+        return None if mapper is None else self.plained(mapper)
 
     def mapper(self, config: Any, path: str, label: str, params: Json = None) -> UniformCall | None:
         """A callable, a value, or a mapping whose values are callables or values."""
@@ -354,7 +450,18 @@ class Binder:
         if iscoroutinefunction(function):
             self.defects.add(path, f"{label} cannot be async", "Only actions and services may wait for anything.")
             return None
-        return uniform(function, f"{label} at {path}", params)
+        return self.uniform(function, f"{label} at {path}", params)
+
+    def uniform(self, function: Any, label: str, params: Json = None) -> UniformCall:
+        """A function as the engine calls it; it sees typed events where these are declared."""
+        call = uniform(function, label, params)
+        if self.schemas is None or accepted_parameters(function) < 2:
+            return call
+        return self.schemas.seeing(call)
+
+    def plained(self, call: UniformCall) -> UniformCall:
+        """An expression whose value goes into an effect, where a typed machine has to have it plain."""
+        return call if self.schemas is None else self.schemas.plained(call)
 
     def check_parameters(self, function: Any, path: str) -> bool:
         try:
@@ -399,7 +506,9 @@ def as_milliseconds(value: Any) -> float | None:
     return max(value, 0)
 
 
-def computed_delay(function: UniformCall, known: Mapping[str, Any], path: str) -> UniformCall:
+def computed_delay(
+    function: UniformCall, known: Mapping[str, Any], path: str, bind: Callable[[Any, str], UniformCall]
+) -> UniformCall:
     def compute(context: Any, event: JsonObject, step: Any) -> float | str:
         value = function(context, event, step)
         if isinstance(value, str):
@@ -407,7 +516,7 @@ def computed_delay(function: UniformCall, known: Mapping[str, Any], path: str) -
                 return value
             value = known[value]
             if callable(value):
-                value = uniform(value, f"the delay at {path}")(context, event, step)
+                value = bind(value, f"the delay at {path}")(context, event, step)
         milliseconds = as_milliseconds(value)
         if milliseconds is None:
             raise EventFailed(f"the delay at {path} must be milliseconds or a timedelta, not {describe(value)}")

@@ -7,29 +7,31 @@ invocations, whose targets can then be resolved. Neither stops at the first defe
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from perdure.errors import EventFailed
-from perdure.json_value import Json, JsonObject
+from perdure.json_value import Json
 from perdure.statechart.binding import Binder, describe
-from perdure.statechart.callables import accepted_parameters
+from perdure.statechart.context_config import FirstContext, read_context, read_events
 from perdure.statechart.defects import Defects, child_path, nearest
 from perdure.statechart.machine import Implementations, Machine, StateNode
+from perdure.statechart.macrostep import Macrostep
+from perdure.statechart.snapshot import C
 from perdure.statechart.transition_config import TransitionReader, resolve_path
+from perdure.statechart.typed_machine import Schemas, TypedMacrostep
+from perdure.statechart.xstate_objects import check_repeated_parts
 
 __all__ = ["create_machine"]
 
 STATE_KEYS = (
-    "after", "always", "data", "description", "entry", "exit", "history", "id", "initial", "invoke", "key", "meta",
-    "on", "onDone", "order", "states", "tags", "target", "type",
+    "activities", "after", "always", "data", "description", "entry", "exit", "history", "id", "initial", "invoke",
+    "key", "meta", "on", "onDone", "order", "states", "tags", "target", "transitions", "type", "version",
 )  # fmt: skip
 ROOT_KEYS = (
     *STATE_KEYS, "$schema", "context", "delimiter", "predictableActionArguments", "preserveActionOrder", "schema",
-    "strict", "tsTypes", "version",
+    "strict", "tsTypes",
 )  # fmt: skip
-HISTORY_KEYS = ("description", "history", "id", "key", "meta", "order", "target", "type")
+HISTORY_KEYS = ("description", "history", "id", "key", "meta", "order", "tags", "target", "type", "version")
 KINDS = ("atomic", "compound", "final", "history", "parallel")
 
 
@@ -40,14 +42,21 @@ def create_machine(
     guards: Mapping[str, Any] | None = None,
     services: Mapping[str, Any] | None = None,
     delays: Mapping[str, Any] | None = None,
+    context_type: type[C] | None = None,
+    events: Mapping[str, type[Any]] | None = None,
+    strict_events: bool = False,
     max_microsteps: int = 1000,
-) -> Machine:
+) -> Machine[C]:
     """Build a machine from an XState v4 config.
 
     Where the config names an action, guard, service or delay, the mapping of that kind implements it. Raises
     ``MachineConfigError`` listing every defect: unknown keys, wrong types, targets that do not resolve, missing or
     impossible ``initial``, duplicate ids, names that nothing implements. ``max_microsteps`` bounds what one event may
     set off inside the machine.
+
+    The context is a dict, or of a type: ``context_type``, or the class of the config's ``context``. ``events`` says for
+    event types which class their events are of; ``strict_events`` refuses all others that come from outside. Such a
+    class is a dataclass, a msgspec ``Struct`` or a pydantic model. ``Types`` has type-checkers follow all this.
     """
     defects = Defects()
     given_parts = ({} if part is None else part for part in (actions, guards, services, delays))
@@ -61,19 +70,44 @@ def create_machine(
         defects.add("max_microsteps", f"the limit cannot be {describe(limit)}", "Give a whole number from 1.")
     builder = MachineBuilder(config, implementations, defects)
     builder.binder.check_implementations()
+    schema, context = read_context(config.get("context"), context_type, builder.binder)
+    event_schemas = read_events(events, defects)
+    if schema is not None or event_schemas or strict_events:
+        builder.binder.schemas = Schemas(schema, event_schemas, strict_events)
     builder.make_nodes()
     builder.read_nodes()
-    context = builder.initial_context()
     defects.raise_if_any()
+    return built_machine(builder, config, implementations, context, max_microsteps)
+
+
+def built_machine(
+    builder: MachineBuilder,
+    config: Mapping[str, Any],
+    implementations: Implementations,
+    context: FirstContext,
+    max_microsteps: int,
+) -> Machine[Any]:
+    """The machine of a config without defects. With schemas, its actions and services read what they are called with."""
+    binder = builder.binder
+    schemas = binder.schemas
+    actions, services = binder.actions, binder.services
+    if schemas is not None:
+        actions = {name: schemas.reading(function) for name, function in actions.items()}
+        services = {
+            name: schemas.reading(service, reads_context=not binder.gets_data.get(name)) if callable(service) else service
+            for name, service in services.items()
+        }
     return Machine(
         root=builder.nodes[0],
         nodes=tuple(builder.nodes),
         context=context,
-        actions=builder.binder.actions,
-        services=builder.binder.services,
-        resolve_action=builder.binder.run_time_action,
+        actions=actions,
+        services=services,
+        resolve_action=binder.run_time_action,
         config=config,
         implementations=implementations,
+        schemas=schemas,
+        macrostep=Macrostep if schemas is None else TypedMacrostep,
         max_microsteps=max_microsteps,
     )
 
@@ -151,7 +185,12 @@ class MachineBuilder:
         node = StateNode(id=identity, key=key, path=node_path, parent=parent, order=len(self.nodes))
         node.kind = self.kind_of(config, path, parent)  # type: ignore[assignment]  # checked against KINDS there
         known = HISTORY_KEYS if node.kind == "history" else ROOT_KEYS if parent is None else STATE_KEYS
-        self.defects.unknown_keys(path, config, known)
+        # XState writes empty lists into the history states of a machine that it turns into JSON.
+        given = [name for name in config if node.kind != "history" or name not in STATE_KEYS or config[name]]
+        self.defects.unknown_keys(path, given, known)
+        if parent is not None:
+            place = (("key", key), ("version", self.config.get("version")))
+            check_repeated_parts(config, place, path, self.defects)
         if identity in self.by_id:
             other = ".".join(self.by_id[identity].path) or "the root"
             self.defects.add(path, f"the id {identity!r} is taken by {other}", "Ids are unique in a machine.")
@@ -209,7 +248,7 @@ class MachineBuilder:
             if "data" in config:
                 if node.kind != "final":
                     self.defects.add(child_path(path, "data"), "only a final state has data")
-                node.data = self.binder.mapper(config["data"], child_path(path, "data"), "the data")
+                node.data = self.binder.data(config["data"], child_path(path, "data"))
             node.entry = self.binder.action_list(config.get("entry"), child_path(path, "entry"))
             node.exit = self.binder.action_list(config.get("exit"), child_path(path, "exit"))
             reader.read_state(node, config, path)
@@ -293,35 +332,3 @@ class MachineBuilder:
             nearest(str(name), known),
         )
         return ()
-
-    def initial_context(self) -> Callable[[], JsonObject]:
-        """A function that gives each new actor a context of its own."""
-        context = self.config.get("context")
-        if context is None:
-            return dict
-        if callable(context):
-            return self.computed_context(context)
-        if not isinstance(context, Mapping):
-            self.defects.add("$.context", f"a context cannot be {describe(context)}", "Give a dict or a callable.")
-            return dict
-        given = dict(context)
-        try:
-            copy.deepcopy(given)
-        except Exception as error:
-            self.defects.add("$.context", f"the context cannot be copied: {error}", "Give a callable that makes it.")
-        return lambda: copy.deepcopy(given)
-
-    def computed_context(self, function: Callable[..., Any]) -> Callable[[], JsonObject]:
-        call = self.binder.function(function, "$.context", "the context")
-        if call is None:
-            return dict
-        if accepted_parameters(function) > 0:
-            self.defects.add("$.context", "a callable context takes no arguments: there is nothing to give it yet")
-
-        def compute() -> JsonObject:
-            context = call({}, {}, None)
-            if not isinstance(context, Mapping):
-                raise EventFailed(f"the context at $.context must be a mapping, not {describe(context)}")
-            return dict(context)
-
-        return compute

@@ -9,10 +9,11 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from perdure.errors import ConfigDefect, MachineConfigError
 
-__all__ = ["Defects", "child_path", "nearest"]
+__all__ = ["Defects", "child_path", "nearest", "with_paths"]
 
 PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
@@ -45,6 +46,15 @@ def child_path(path: str, key: str | int) -> str:
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if PLAIN_KEY.fullmatch(key) else f"{path}[{json.dumps(key)}]"
+
+
+def with_paths(config: Any, path: str) -> list[tuple[Any, str]]:
+    """The items of a place that takes one thing, a list of them, or nothing."""
+    if config is None:
+        return []
+    if isinstance(config, (list, tuple)):
+        return [(item, child_path(path, index)) for index, item in enumerate(config)]
+    return [(config, path)]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from perdure.statechart.defects import with_paths
 from perdure.statechart.guard import InState
 from perdure.statechart.labels import action_label, delay_label, guard_label, service_label
 from perdure.statechart.machine import Machine, StateNode
-from perdure.statechart.source_map import StateSource, TransitionSource, source_map, with_paths
+from perdure.statechart.source_map import StateSource, TransitionSource, source_map
 
 __all__ = ["Arrow", "Drawing", "draw", "history_label", "title"]
 

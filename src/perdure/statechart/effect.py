@@ -49,7 +49,10 @@ class ChildTarget(msgspec.Struct, frozen=True, tag="child"):
 
 
 class ParentTarget(msgspec.Struct, frozen=True, tag="parent"):
-    """The actor (or, for a shared persistent child, all the actors) that started this one."""
+    """The actor (or, for a shared persistent child, all the actors) that started this one.
+
+    An event of the type ``xstate.error`` gets there as ``error.platform.<id>``, with the id by which it has this one.
+    """
 
 
 class SelfTarget(msgspec.Struct, frozen=True, tag="self"):

@@ -7,16 +7,22 @@ prefix form matches whole dot-separated tokens, as in SCXML 3.12.1: ``x.*`` matc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
 
 from perdure.errors import InvalidParameter
 from perdure.json_value import JsonObject
+from perdure.statechart.schema import typed_event
 
 __all__ = [
     "ERROR_COMMUNICATION",
     "ERROR_EXECUTION",
+    "ESCALATED",
     "INIT",
+    "INTERNAL_PREFIXES",
     "STOP",
+    "EventLike",
     "after_type",
     "descriptor_matches",
     "descriptor_rank",
@@ -34,9 +40,25 @@ ERROR_COMMUNICATION = "error.communication"
 """Raised when a message has no receiver."""
 ERROR_EXECUTION = "error.execution"
 """Raised when something could not be carried out: an unknown dynamic delay, a custom action that raised."""
+ESCALATED = "xstate.error"
+"""What ``escalate`` sends to the parent, which gets it as ``error.platform.<id>``; nobody sees it by this name."""
 
 DONE_INVOKE = "done.invoke."
 ERROR_PLATFORM = "error.platform."
+
+INTERNAL_PREFIXES = ("done.", "error.", "xstate.")
+"""What begins types that only the engine and its surroundings send."""
+
+
+class SaysItsType(Protocol):
+    """A value of a class that says which type of event it is; a msgspec ``Struct`` may say so by its tag instead."""
+
+    @property
+    def type(self) -> str: ...
+
+
+EventLike: TypeAlias = "str | Mapping[str, Any] | SaysItsType | msgspec.Struct"
+"""An event as users give it: its type, a dict, or a value."""
 
 
 def after_type(delay: str, state_id: str) -> str:
@@ -56,12 +78,18 @@ def error_platform_type(child_id: str) -> str:
 
 
 def to_event(value: Any) -> JsonObject:
-    """The dict form of an event given as a type or as a dict. Raises ``InvalidParameter`` for anything else."""
+    """The dict form of an event given as a type, as a dict, or as a value of a class that says its type.
+
+    Raises ``InvalidParameter`` for anything else.
+    """
     if isinstance(value, str) and value:
         return {"type": value}
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, Mapping):
+        event = typed_event(value)
+        if event is not None:
+            return event
         raise InvalidParameter(f"an event is a type or an object with a type, not {type(value).__name__}", "event")
     event_type = value.get("type")
     if not isinstance(event_type, str) or not event_type:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.guard import Test
+from perdure.statechart.snapshot import C
 
 if TYPE_CHECKING:
     from perdure.statechart.action import Action
     from perdure.statechart.callables import UniformCall
     from perdure.statechart.configuration import Configuration
+    from perdure.statechart.macrostep import Macrostep
+    from perdure.statechart.typed_machine import Schemas
 
 __all__ = [
     "After",
@@ -78,6 +81,8 @@ class Invoke:
     instance_name: UniformCall | None = None
     auto_forward: bool = False
     sync: bool = False
+    is_activity: bool = False
+    """Whether it is one of the state's activities, whose end nobody waits for."""
     params: Json = None
 
 
@@ -110,6 +115,7 @@ class StateNode:
     transitions: list[Transition] = field(default_factory=list)
     always: list[Transition] = field(default_factory=list)
     afters: tuple[After, ...] = ()
+    activities: tuple[Invoke, ...] = ()
     invokes: tuple[Invoke, ...] = ()
     is_deep_history: bool = False
     history_target: tuple[StateNode, ...] = ()
@@ -173,8 +179,11 @@ class Implementations:
     delays: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Machine:
-    """A statechart, ready to run. Make one with ``create_machine``; run it with ``initial`` and ``transition``."""
+class Machine(Generic[C]):
+    """A statechart, ready to run. Make one with ``create_machine``; run it with ``initial`` and ``transition``.
+
+    ``C`` is the type of its context.
+    """
 
     def __init__(
         self,
@@ -187,6 +196,8 @@ class Machine:
         resolve_action: Callable[[Any, str], Action],
         config: Mapping[str, Any],
         implementations: Implementations,
+        schemas: Schemas | None,
+        macrostep: type[Macrostep],
         max_microsteps: int,
     ) -> None:
         self.id = root.id
@@ -202,6 +213,10 @@ class Machine:
         """Turns an action that ``pure`` returned at run time into an ``Action``; raises ``EventFailed``."""
         self.config = config
         self.implementations = implementations
+        self.schemas = schemas
+        """What context and events are made of; ``None`` when they are dicts."""
+        self.macrostep = macrostep
+        """The kind of macrostep it runs: with schemas another one."""
         self.max_microsteps = max_microsteps
         """How many microsteps one event may set off."""
         self.configurations: dict[tuple[str, ...], Configuration] = {}

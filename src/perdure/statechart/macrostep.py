@@ -55,6 +55,9 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Names persistent children that were given no name; by default they are numbered."""
     has_parent: bool = True
     """Whether ``send_parent`` reaches anybody."""
+    origin: Target | None = None
+    """The actor that sent the event and goes on running: ``respond`` reaches it. ``None`` for what nobody sent: from
+    a client, a timer, or word of a child's end."""
 
 
 class Macrostep:
@@ -256,6 +259,7 @@ class Macrostep:
                 detached=detached,
                 auto_forward=invoke.auto_forward,
                 sync=invoke.sync,
+                activity=invoke.is_activity,
                 params=invoke.params,
             )
             target = target_of(self.children[child_id])
@@ -283,6 +287,7 @@ class Macrostep:
         detached: bool = False,
         auto_forward: bool = False,
         sync: bool = False,
+        activity: bool = False,
         params: Json = None,
     ) -> None:
         """Ask for a child and record it. A child that already runs under this id is stopped first."""
@@ -300,6 +305,7 @@ class Macrostep:
             detached=detached,
             auto_forward=auto_forward,
             sync=sync,
+            activity=activity,
         )
         self.children = {**self.children, child_id: child}
         self.effects.append(
@@ -319,27 +325,40 @@ class Macrostep:
         )
 
     def stop_referenced(self, reference: Any) -> None:
-        """Stop a child given by id or reference, or one that is only announced. Any other is no error, as in XState."""
-        child_id = reference.get("id") if isinstance(reference, Mapping) else reference
-        if not isinstance(child_id, str):
-            return
-        child = self.children.get(child_id)
-        if child is not None:
+        """Stop a child given by id or reference, or all activities with a name; when none runs, one that is announced.
+
+        Any other is no error, as in XState.
+        """
+        name = reference.get("id") if isinstance(reference, Mapping) else reference
+        running = [child for child in self.children.values() if name in names_of(child)]
+        for child in running:
             self.stop_child(child)
-        else:
-            self.withdraw(child_id)
+        if not running:
+            for child_id, pending in self.pending.items():
+                if name in ((child_id, pending.invoke.source) if pending.invoke.is_activity else (child_id,)):
+                    self.withdraw(child_id)
 
     def stop_child(self, child: Child) -> None:
         self.children = {key: other for key, other in self.children.items() if other is not child}
         self.effects.append(StopChild(child.id, child.session, child.source, child.instance))
 
-    def forget_ended_child(self, event: JsonObject) -> None:
-        """A child that reports its end, well or badly, runs no more."""
+    def forget_ended_child(self, event: JsonObject) -> Child | None:
+        """A child that reports its end, well or badly, runs no more. The child, if this is such a report."""
+        if self.scope.origin is not None:
+            return None  # whoever sent it is still there, and says what it likes
         for prefix in (DONE_INVOKE, ERROR_PLATFORM):
             if event["type"].startswith(prefix):
-                child_id = event["type"][len(prefix) :]
-                if child_id in self.children:
-                    self.children = {key: child for key, child in self.children.items() if key != child_id}
+                child = self.children.get(event["type"][len(prefix) :])
+                if child is not None:
+                    self.children = {key: other for key, other in self.children.items() if other is not child}
+                    return child
+        return None
+
+    def end_activity(self, child: Child, event: JsonObject) -> None:
+        """Nobody waits for an activity; only that one has failed is worth a word."""
+        if event["type"].startswith(ERROR_PLATFORM):
+            message = f"the activity {child.source!r} of machine {self.machine.id!r} failed: {event.get('data')}"
+            self.effects.append(Warn(message))
 
     def forward_automatically(self, event: JsonObject) -> None:
         """Children that asked for it get every external event before the parent handles it."""
@@ -386,6 +405,11 @@ class Macrostep:
     def meta(self, params: Json) -> Meta:
         return Meta(snapshot=self.before, params=params)
 
+    @property
+    def origin(self) -> Target | None:
+        """Who sent the event that is handled now."""
+        return self.scope.origin if self.event is self.external_event else None
+
     def fresh_name(self) -> str:
         if self.scope.fresh_name is not None:
             return self.scope.fresh_name()
@@ -406,3 +430,8 @@ class PendingChild:
 def target_of(child: Child) -> Target:
     """Where a message to a child goes: a persistent one is addressed as the instance it is."""
     return ChildTarget(child.id) if child.instance is None else InstanceTarget(child.source, child.instance)
+
+
+def names_of(child: Child) -> tuple[str, ...]:
+    """What ``stop`` may call a child."""
+    return (child.id, child.source) if child.activity else (child.id,)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from perdure.statechart.defects import child_path
+from perdure.statechart.defects import child_path, with_paths
 from perdure.statechart.machine import Invoke, Machine, StateNode, Transition
 
-__all__ = ["InvokeSource", "Slot", "StateSource", "TransitionSource", "config_path", "source_map", "with_paths"]
+__all__ = ["InvokeSource", "Slot", "StateSource", "TransitionSource", "config_path", "source_map"]
 
 Slot: TypeAlias = Literal["on", "always", "after", "state done", "child done", "child error"]
 """What a transition answers to."""
@@ -129,12 +129,3 @@ def candidates(config: Any, path: str, slot: Slot, subject: Any = None) -> Itera
     """One transition or several, each in its long form."""
     for item, item_path in with_paths(config, path):
         yield Written(item if isinstance(item, Mapping) else {"target": item}, item_path, slot, subject)
-
-
-def with_paths(config: Any, path: str) -> list[tuple[Any, str]]:
-    """The items of a place that takes one thing, a list of them, or nothing."""
-    if config is None:
-        return []
-    if isinstance(config, (list, tuple)):
-        return [(item, child_path(path, index)) for index, item in enumerate(config)]
-    return [(config, path)]

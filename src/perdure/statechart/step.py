@@ -8,6 +8,7 @@ has happened.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic
 
 import msgspec
 
@@ -23,19 +24,20 @@ from perdure.statechart.configuration import (
 )
 from perdure.statechart.effect import Effect
 from perdure.statechart.entry_exit import add_with_ancestors, complete_by_default
-from perdure.statechart.event import INIT, STOP, to_event
+from perdure.statechart.event import INIT, STOP, EventLike, to_event
 from perdure.statechart.machine import Machine, StateNode
 from perdure.statechart.macrostep import Macrostep, Scope
 from perdure.statechart.plan import QuickPlan, entry_program, quick_plan
-from perdure.statechart.snapshot import Snapshot
+from perdure.statechart.schema import is_schema_type, plain
+from perdure.statechart.snapshot import C, Snapshot
 
 __all__ = ["Scope", "Step", "initial", "stop", "transition"]
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, Generic[C], frozen=True):
     """The outcome of a macrostep: the next snapshot, and the effects to perform, in order, once it is safe."""
 
-    snapshot: Snapshot
+    snapshot: Snapshot[C]
     effects: tuple[Effect, ...]
     changed: bool
     """Whether the state value, the context or the children differ, or anything was asked of the world."""
@@ -44,20 +46,23 @@ class Step(msgspec.Struct, frozen=True):
 DEFAULT_SCOPE = Scope()
 
 
-def initial(machine: Machine, context: JsonObject | None = None, *, scope: Scope = DEFAULT_SCOPE) -> Step:
+def initial(machine: Machine[C], context: JsonObject | C | None = None, *, scope: Scope = DEFAULT_SCOPE) -> Step[C]:
     """Enter the machine. ``context`` is merged over the machine's own initial context, key by key.
 
-    Raises ``EventFailed`` when user code raises, ``MicrostepLimitExceeded`` when it does not become stable.
+    Raises ``EventFailed`` when user code raises, ``MicrostepLimitExceeded`` when it does not become stable,
+    ``InvalidParameter`` for a context that does not fit.
     """
     given: object = context
+    if is_schema_type(type(given)):
+        given = plain(given)
     if given is not None and not isinstance(given, Mapping):
         raise InvalidParameter(f"a context is an object, not {type(given).__name__}", "context")
     entering: set[StateNode] = set()
     complete_by_default(entering, add_with_ancestors(machine.root, None, entering))
     active: set[StateNode] = set()
     program, completes = entry_program(machine, entering, active)
-    first_context = {**machine.initial_context(), **(context or {})}
-    step = Macrostep(machine, None, configuration_of(machine, active), first_context, {"type": INIT}, scope)
+    first_context = {**machine.initial_context(), **(given or {})}
+    step = machine.macrostep(machine, None, configuration_of(machine, active), first_context, {"type": INIT}, scope)
     step.perform(program)
     if completes is not None:
         step.complete(completes)
@@ -65,19 +70,21 @@ def initial(machine: Machine, context: JsonObject | None = None, *, scope: Scope
     return outcome(step)
 
 
-def transition(machine: Machine, snapshot: Snapshot, event: JsonObject | str, *, scope: Scope = DEFAULT_SCOPE) -> Step:
+def transition(
+    machine: Machine[C], snapshot: Snapshot[C], event: EventLike, *, scope: Scope = DEFAULT_SCOPE
+) -> Step[C]:
     """Handle one external event. A machine that has ended ignores it.
 
     Raises ``EventFailed`` when a guard, an assigner or another pure part of the machine raises,
     ``MicrostepLimitExceeded`` when it does not become stable, ``SnapshotMismatch`` when the snapshot is not of this
-    machine, ``InvalidParameter`` for what is no event. In each case the snapshot still stands.
+    machine, ``InvalidParameter`` for what is no event, or none that its schema allows. In each case the snapshot still stands.
     """
     configuration = machine.configurations.get(snapshot.configuration)
     if configuration is None or snapshot.machine != machine.id:
         configuration = configuration_for(machine, snapshot)
     if snapshot.status != "active":
         return Step(snapshot, (), False)
-    event_type = event["type"] if type(event) is dict and "type" in event else event
+    event_type: object = event["type"] if type(event) is dict and "type" in event else event
     if type(event_type) is str and event_type and not snapshot.children:
         try:
             quick = configuration.quick[event_type]
@@ -86,21 +93,24 @@ def transition(machine: Machine, snapshot: Snapshot, event: JsonObject | str, *,
         if quick is not None:
             return quick_step(quick, snapshot, configuration, event)
     event = to_event(event)
-    step = Macrostep(machine, snapshot, configuration, snapshot.context, event, scope)
+    step = machine.macrostep(machine, snapshot, configuration, snapshot.context, event, scope)
     if step.children:
-        step.forget_ended_child(event)
+        ended = step.forget_ended_child(event)
+        if ended is not None and ended.activity:
+            step.end_activity(ended, event)
+            return outcome(step)
         step.forward_automatically(event)
     step.take(event)
     step.run_to_stable()
     return outcome(step)
 
 
-def stop(machine: Machine, snapshot: Snapshot, *, scope: Scope = DEFAULT_SCOPE) -> Step:
+def stop(machine: Machine[C], snapshot: Snapshot[C], *, scope: Scope = DEFAULT_SCOPE) -> Step[C]:
     """Stop an actor from outside: exit actions run, innermost first, and its children stop. It ends without output."""
     configuration = configuration_for(machine, snapshot)
     if snapshot.status != "active":
         return Step(snapshot, (), False)
-    step = Macrostep(machine, snapshot, configuration, snapshot.context, {"type": STOP}, scope)
+    step = machine.macrostep(machine, snapshot, configuration, snapshot.context, {"type": STOP}, scope)
     step.leave_everything()
     step.status = "stopped"
     return outcome(step)
@@ -161,7 +171,7 @@ def learn_quick_plan(machine: Machine, configuration: Configuration, event_type:
     return quick
 
 
-def quick_step(quick: QuickPlan, snapshot: Snapshot, configuration: Configuration, event: JsonObject | str) -> Step:
+def quick_step(quick: QuickPlan, snapshot: Snapshot, configuration: Configuration, event: EventLike) -> Step:
     """The outcome of a macrostep that at most changes the configuration."""
     for guard, target in quick:
         if guard is not None:

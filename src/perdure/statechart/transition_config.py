@@ -14,16 +14,24 @@ from typing import Any
 from perdure.statechart.action import Announce, CancelTimer, StartTimer, StopInvoked
 from perdure.statechart.binding import Binder, as_milliseconds, describe
 from perdure.statechart.callables import UniformCall
-from perdure.statechart.defects import Defects, child_path, nearest
+from perdure.statechart.defects import Defects, child_path, nearest, with_paths
 from perdure.statechart.event import after_type, done_invoke_type, done_state_type, error_platform_type
 from perdure.statechart.guard import InState, Test, and_
 from perdure.statechart.machine import After, Invoke, PersistentSource, StateNode, Transition, find_conflict
 from perdure.statechart.state_value import split_path, value_of_path
+from perdure.statechart.xstate_objects import (
+    INVOKE,
+    check_repeated_parts,
+    check_repeated_transitions,
+    is_invocation,
+)
 
 __all__ = ["TransitionReader", "resolve_path"]
 
-TRANSITION_KEYS = ("actions", "cond", "description", "in", "internal", "meta", "target")
-INVOKE_KEYS = ("autoForward", "data", "id", "meta", "onDone", "onError", "src", "sync")
+TRANSITION_KEYS = (
+    "actions", "cond", "delay", "description", "event", "eventType", "in", "internal", "meta", "source", "target",
+)  # fmt: skip
+INVOKE_KEYS = ("autoForward", "data", "description", "id", "meta", "onDone", "onError", "src", "sync", "type")
 
 
 def resolve_path(node: StateNode, path: str, delimiter: str) -> StateNode | None:
@@ -55,15 +63,18 @@ class TransitionReader:
         """All of a state's transitions, and the actions that start and stop its timers and children."""
         event = done_state_type(node.id)
         node.transitions += self.transitions(node, event, config.get("onDone"), child_path(path, "onDone"))
+        self.read_activities(node, config, child_path(path, "activities"))
         self.read_invoke(node, config.get("invoke"), child_path(path, "invoke"))
         self.read_on(node, config.get("on"), child_path(path, "on"))
         node.always += self.transitions(node, "", config.get("always"), child_path(path, "always"))
         self.read_after(node, config.get("after"), child_path(path, "after"))
+        check_repeated_transitions(config, path, self.defects)
+        children = (*node.activities, *node.invokes)
         # Children are announced before the entry actions, so that these may already send to them; they start after.
-        announcements = tuple(Announce(invoke) for invoke in node.invokes)
+        announcements = tuple(Announce(invoke) for invoke in children)
         node.entry = (*announcements, *node.entry, *(StartTimer(after) for after in node.afters))
         node.exit += tuple(CancelTimer(after) for after in node.afters)
-        node.exit += tuple(StopInvoked(invoke) for invoke in node.invokes)
+        node.exit += tuple(StopInvoked(invoke) for invoke in children)
 
     # -- transitions -------------------------------------------------------------------------------
 
@@ -96,14 +107,8 @@ class TransitionReader:
 
     def transitions(self, node: StateNode, event: str, config: Any, path: str) -> list[Transition]:
         """The candidates for one event type: from a target, a dict, or a list of these."""
-        if config is None:
-            return []
-        if isinstance(config, (list, tuple)):
-            items = [(item, child_path(path, index)) for index, item in enumerate(config)]
-        else:
-            items = [(config, path)]
         found = []
-        for item, item_path in items:
+        for item, item_path in with_paths(config, path):
             transition = self.transition(node, event, item, item_path)
             if transition is not None:
                 found.append(transition)
@@ -120,6 +125,11 @@ class TransitionReader:
             )
             return None
         self.defects.unknown_keys(path, config, TRANSITION_KEYS)
+        place = (("event", event), ("eventType", event), ("source", f"#{node.id}"))
+        check_repeated_parts(config, place, path, self.defects)
+        if "delay" in config and event != after_type(delay_reference(config["delay"]), node.id):
+            self.defects.add(child_path(path, "delay"), "only a transition in after has a delay")
+        self.check_description(config, path)
         target, internal = config.get("target"), config.get("internal")
         if internal is not None and not isinstance(internal, bool):
             self.defects.add(
@@ -159,16 +169,19 @@ class TransitionReader:
         tests = InState(inside) if guard is None else and_(InState(inside), guard)
         return self.binder.guard(tests, child_path(path, "in") if guard is None else guard_path)
 
+    def check_description(self, config: Mapping[str, Any], path: str) -> None:
+        description = config.get("description")
+        if description is not None and not isinstance(description, str):
+            self.defects.add(
+                child_path(path, "description"), f"a description cannot be {describe(description)}", "Give a string."
+            )
+
     # -- targets -----------------------------------------------------------------------------------
 
     def targets(self, node: StateNode, config: Any, path: str) -> tuple[StateNode, ...]:
         """Resolve one target or several; several must be able to be active together."""
-        if isinstance(config, (list, tuple)):
-            names = [(name, child_path(path, index)) for index, name in enumerate(config)]
-        else:
-            names = [(config, path)]
         found = []
-        for name, name_path in names:
+        for name, name_path in with_paths(config, path):
             target = self.target(node, name) if isinstance(name, str) and name else None
             if target is None:
                 self.defects.add(name_path, f"the target {describe(name)} does not resolve", self.suggest(node, name))
@@ -237,21 +250,36 @@ class TransitionReader:
         if isinstance(delay, str) and delay not in self.binder.implementations.delays:
             with contextlib.suppress(ValueError):  # else a name that nothing implements: reported as such
                 delay = float(delay)
-        milliseconds = as_milliseconds(delay)
-        if milliseconds is not None:
-            reference = str(int(milliseconds) if milliseconds == int(milliseconds) else milliseconds)
-        else:
-            reference = f"{node.id}:delay[{index}]" if callable(delay) else str(delay)
+        reference = f"{node.id}:delay[{index}]" if callable(delay) else delay_reference(delay)
         return after_type(reference, node.id), self.binder.delay(delay, path)
 
+    def read_activities(self, node: StateNode, config: Mapping[str, Any], path: str) -> None:
+        """Services that run while the state is active, and whose end nobody waits for."""
+        invoked = [item for item, _ in with_paths(config.get("invoke"), "")]
+        activities = []
+        for index, (item, item_path) in enumerate(with_paths(config.get("activities"), path)):
+            if is_invocation(item):
+                if item not in invoked:
+                    self.defects.add(item_path, "this invocation is not among those of invoke", "Write it there.")
+                continue
+            bound = self.binder.activity(item, item_path)
+            if bound is not None:
+                given_id, source, params = bound
+                activities.append(
+                    Invoke(
+                        id=given_id or f"{node.id}:activity[{index}]",
+                        state_id=node.id,
+                        source=source,
+                        data=None,
+                        is_activity=True,
+                        params=params,
+                    )
+                )
+        node.activities = tuple(activities)
+
     def read_invoke(self, node: StateNode, config: Any, path: str) -> None:
-        if config is None:
-            return
-        if isinstance(config, (list, tuple)):
-            items = [(item, child_path(path, index)) for index, item in enumerate(config)]
-        else:
-            items = [(config, path)]
-        invokes = [self.invoke(node, item, index, item_path) for index, (item, item_path) in enumerate(items)]
+        items = enumerate(with_paths(config, path))
+        invokes = [self.invoke(node, item, index, item_path) for index, (item, item_path) in items]
         node.invokes = tuple(invoke for invoke in invokes if invoke is not None)
 
     def invoke(self, node: StateNode, config: Any, index: int, path: str) -> Invoke | None:
@@ -259,6 +287,8 @@ class TransitionReader:
         if not isinstance(config, Mapping):
             config, source_path = {"src": config}, path
         self.defects.unknown_keys(path, config, INVOKE_KEYS)
+        check_repeated_parts(config, (("type", INVOKE),), path, self.defects)
+        self.check_description(config, path)
         child_id = config.get("id", f"{node.id}:invocation[{index}]")
         if not isinstance(child_id, str) or not child_id:
             self.defects.add(child_path(path, "id"), f"a child id cannot be {describe(child_id)}")
@@ -274,6 +304,8 @@ class TransitionReader:
         if bound is None:
             return None
         source, params = bound
+        if isinstance(source, str):
+            self.binder.invoked(source, "data" in config, source_path)
         name = None
         if isinstance(source, PersistentSource) and source.name is not None:
             name = self.binder.value(source.name, source_path, "the name of the persistent child")
@@ -282,9 +314,17 @@ class TransitionReader:
             id=child_id,
             state_id=node.id,
             source=source,
-            data=None if data is None else self.binder.mapper(data, child_path(path, "data"), "the data"),
+            data=self.binder.data(data, child_path(path, "data")),
             instance_name=name,
             auto_forward=bool(config.get("autoForward", False)),
             sync=bool(config.get("sync", False)),
             params=params,
         )
+
+
+def delay_reference(delay: Any) -> str:
+    """What the event of a timer calls its delay: the milliseconds, or the name."""
+    milliseconds = as_milliseconds(delay)
+    if milliseconds is None:
+        return str(delay)
+    return str(int(milliseconds) if milliseconds == int(milliseconds) else milliseconds)
