@@ -102,6 +102,15 @@ format: $(STAMP) ## format the code and apply safe lint fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: conformance
+conformance: $(STAMP) ## the engine beside XState's recordings and the literal reference, topic by topic
+	@$(BIN)/python -m tests.conformance.report
+
+.PHONY: conformance-record
+conformance-record: ## record the XState cases again (needs Node)
+	@command -v npm >/dev/null || { echo "make conformance-record needs Node and npm" >&2; exit 1; }
+	cd tests/conformance/xstate && npm install --silent --no-fund --no-audit --no-package-lock && npm run --silent record
+
 # -- measuring ---------------------------------------------------------------------------------------------------------
 
 .PHONY: bench

@@ -100,10 +100,10 @@ def trace(step: Step) -> list[tuple[Any, ...]]:
 
 def build(config: Config) -> Machine:
     names = {name for state in all_states(config) for name in action_names(state)}
-    keys = {"guards": {"no": lambda: False, "zero:n": lambda context: not context.get("n")}}
-    keys["guards"]["event:A"] = lambda context, event: event["type"] == "A"
+    guards: dict[str, Any] = {"no": lambda: False, "zero:n": lambda context: not context.get("n")}
+    guards["event:A"] = lambda context, event: event["type"] == "A"
     actions = {name: implementation(name) for name in names}
-    return create_machine(with_data(config), actions=actions, max_microsteps=MAX_MICROSTEPS, **keys)
+    return create_machine(with_data(config), actions=actions, guards=guards, max_microsteps=MAX_MICROSTEPS)
 
 
 def implementation(name: str) -> Any:

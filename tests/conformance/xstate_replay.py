@@ -1,36 +1,40 @@
 """Playing a recorded XState case on perdure: the same machine, events and simulated time, told in its terms.
 
-The vocabulary of named actions and guards is the recorder's (``xstate/record.cjs``), implemented a second time.
+The engine decides everything; ``Actor`` carries out its effects, in their order, as a runner in memory would: a message
+to an actor that is at work waits until it has finished, a promise answers when everybody has.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from perdure.errors import PerdureError
-from perdure.statechart import (
-    Machine,
-    Snapshot,
-    Step,
-    assign,
-    cancel,
-    choose,
-    create_machine,
-    initial,
-    raise_,
-    send,
-    transition,
+from perdure.statechart import Machine, Snapshot, Step, initial, transition
+from perdure.statechart.effect import (
+    Cancel,
+    ChildTarget,
+    Done,
+    Effect,
+    Fail,
+    Log,
+    ParentTarget,
+    RunAction,
+    Send,
+    StartChild,
+    StopChild,
 )
-from perdure.statechart.effect import Cancel, ChildTarget, RunAction, Send, StartChild, StopChild
+from perdure.statechart.step import Scope, stop
+from tests.conformance.xstate_vocabulary import build
 
 RECORDINGS = Path(__file__).parent / "xstate" / "recordings"
-ACTION_KEYS = ("entry", "exit", "actions")
 
 Recorded = dict[str, Any]
+Event = dict[str, Any]
 
 
 def recorded_cases() -> dict[str, Recorded]:
@@ -38,163 +42,265 @@ def recorded_cases() -> dict[str, Recorded]:
     found = {}
     for path in sorted(RECORDINGS.glob("*.json")):
         for case in json.loads(path.read_text(encoding="utf-8")):
-            found[f"{path.stem}: {case['name']}"] = case
+            name = f"{path.stem}: {case['name']}"
+            assert name not in found, f"two cases are named {name!r}"
+            found[name] = case
     return found
 
 
 def replay(case: Recorded) -> list[Recorded]:
     """What perdure does, step by step, in the form of the recording."""
-    player: Player | None = None
+    world = World(case.get("children", {}))
+    actor: Actor | None = None
     steps = []
     for recorded in case["steps"]:
-        step: Recorded = {"event": recorded["event"]}
-        trace: list[str] = []
+        event = recorded["event"]
+        step: Recorded = {"event": event}
         try:
-            if player is None:
-                player = Player(build(case["machine"]))
-            player.trace = trace
-            player.play(recorded["event"])
+            if actor is None or actor.snapshot is None:
+                actor = Actor(world, build(case["machine"]))
+                actor.enter()
+            elif isinstance(event, int):
+                world.advance(event)
+            else:
+                actor.receive({"type": event} if isinstance(event, str) else event)
+            world.keep_promises()
         except PerdureError:
             step["error"] = True
-        step["actions"] = trace
-        if player is not None and player.snapshot is not None:
-            snapshot = player.snapshot
-            step |= {"value": snapshot.value, "context": snapshot.context, "done": snapshot.is_done}
-            if snapshot.is_done:
-                step["output"] = snapshot.output
+        step["actions"] = world.taken_trace()
+        if actor is not None and actor.snapshot is not None:
+            step |= seen(actor, actor.snapshot, sees=case.get("sees", False))
+            if event is not None and case.get("sees", False):
+                step["changed"] = actor.changed
         steps.append(step)
     return steps
 
 
-class Player:
-    """One actor with a clock that only the case moves."""
+def seen(actor: Actor, snapshot: Snapshot, *, sees: bool) -> Iterator[tuple[str, Any]]:
+    """What the recording tells of a state."""
+    yield "value", snapshot.value
+    if snapshot.context:
+        yield "context", snapshot.context
+    if snapshot.is_done:
+        yield from {"done": True, "output": snapshot.output}.items()
+    if sees:
+        nodes = [actor.machine.by_id[leaf] for leaf in snapshot.configuration]
+        active = {node for leaf in nodes for node in (leaf, *leaf.ancestors())}
+        yield "tags", sorted(snapshot.tags)
+        yield "meta", {node.id: node.meta for node in active if node.meta is not None}
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.snapshot: Snapshot | None = None
+
+@dataclass(frozen=True)
+class Timer:
+    due: float
+    order: int
+    owner: object
+    id: str
+    act: Callable[[], None]
+
+
+class World:
+    """The clock and the trace that all actors of a case share."""
+
+    def __init__(self, machines: dict[str, Recorded]) -> None:
+        self.machines = machines
+        """What children may run, by key."""
         self.trace: list[str] = []
         self.now = 0.0
-        self.timers: list[tuple[float, int, Send]] = []
-        self.sent = 0
-        self.mailbox: deque[Recorded] = deque()
+        self.timers: list[Timer] = []
+        self.started = 0
+        self.promises: deque[Callable[[], None]] = deque()
 
-    def play(self, event: Any) -> None:
-        if event is None:
-            self.follow(initial(self.machine))
-        elif isinstance(event, int):
-            self.advance(event)
-        else:
-            self.deliver(event)
+    def taken_trace(self) -> list[str]:
+        taken, self.trace = self.trace, []
+        return taken
 
-    def deliver(self, event: Any) -> None:
-        self.mailbox.append({"type": event} if isinstance(event, str) else event)
-        self.drain()
+    def after(self, delay: float, owner: object, act: Callable[[], None], timer_id: str = "") -> None:
+        self.started += 1
+        self.timers.append(Timer(self.now + delay, self.started, owner, timer_id, act))
 
-    def drain(self) -> None:
-        while self.mailbox:
-            assert self.snapshot is not None
-            self.follow(transition(self.machine, self.snapshot, self.mailbox.popleft()))
+    def forget(self, owner: object, timer_id: str | None = None) -> None:
+        self.timers = [
+            timer
+            for timer in self.timers
+            if timer.owner is not owner or (timer_id is not None and timer.id != timer_id)
+        ]
 
     def advance(self, milliseconds: float) -> None:
         until = self.now + milliseconds
-        while self.timers and min(self.timers)[0] <= until:
-            due = min(self.timers)
-            self.timers.remove(due)
-            self.now = due[0]
-            self.deliver(due[2].event)
+        while due := [timer for timer in self.timers if timer.due <= until]:
+            first = min(due, key=lambda timer: (timer.due, timer.order))
+            self.timers.remove(first)
+            self.now = first.due
+            first.act()
+            self.keep_promises()
         self.now = until
 
-    def follow(self, step: Step) -> None:
-        self.snapshot = step.snapshot
-        sources: dict[str, str] = {child.id: child.source for child in step.snapshot.children.values()}
+    def keep_promises(self) -> None:
+        while self.promises:
+            self.promises.popleft()()
+
+
+class Running(Protocol):
+    """A child of any kind."""
+
+    def receive(self, event: Event) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Actor:
+    """One machine at work."""
+
+    def __init__(self, world: World, machine: Machine, parent: Actor | None = None, name: str = "") -> None:
+        self.world = world
+        self.machine = machine
+        self.parent = parent
+        self.name = name
+        self.scope = Scope(has_parent=parent is not None)
+        self.snapshot: Snapshot | None = None
+        self.changed = True
+        self.children: dict[str, Running] = {}
+        self.mailbox: deque[Event] = deque()
+        self.is_busy = False
+
+    def enter(self) -> None:
+        self.work(lambda: self.perform(initial(self.machine, scope=self.scope)))
+
+    def receive(self, event: Event) -> None:
+        self.mailbox.append(event)
+        if not self.is_busy:
+            self.work(lambda: None)
+
+    def work(self, first: Callable[[], None]) -> None:
+        self.is_busy = True
+        try:
+            first()
+            while self.mailbox:
+                assert self.snapshot is not None
+                event = self.mailbox.popleft()
+                self.forward(event)
+                self.perform(transition(self.machine, self.snapshot, event, scope=self.scope))
+        finally:
+            self.mailbox.clear()
+            self.is_busy = False
+
+    def forward(self, event: Event) -> None:
+        """A child whose end this reports is no more."""
+        for prefix in ("done.invoke.", "error.platform."):
+            if event["type"].startswith(prefix):
+                self.children.pop(event["type"].removeprefix(prefix), None)
+
+    def stop(self) -> None:
+        assert self.snapshot is not None
+        self.perform(stop(self.machine, self.snapshot, scope=self.scope))
+
+    def perform(self, step: Step) -> None:
+        self.snapshot, self.changed = step.snapshot, step.changed
         for effect in step.effects:
-            match effect:
-                case RunAction():
-                    self.trace.append(effect.action)
-                case StartChild():
-                    self.trace.append(f"start {effect.source}")
-                case StopChild():
-                    self.trace.append(f"stop {effect.source}")
-                case Cancel():
-                    self.timers = [timer for timer in self.timers if timer[2].id != effect.id]
-                case Send(target=ChildTarget(id=child)):
-                    self.trace.append(f"{sources[child]} gets {effect.event['type']}")
-                case Send(delay=None):
-                    self.mailbox.append(effect.event)
-                case Send():
-                    self.sent += 1
-                    self.timers.append((self.now + (effect.delay or 0), self.sent, effect))
+            self.carry_out(effect)
         if step.snapshot.status != "active":
-            self.timers.clear()
-        self.drain()
+            self.world.forget(self)
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case RunAction():
+                told = "" if effect.params is None else f" {compact(effect.params)}"
+                self.world.trace.append(effect.action + told)
+            case Log():
+                self.world.trace.append(f"log {effect.value}")
+            case Cancel():
+                self.world.forget(self, effect.id)
+            case StartChild():
+                self.start_child(effect)
+            case StopChild():
+                child = self.children.pop(effect.id, None)
+                if child is not None:
+                    child.stop()
+            case Send(delay=None):
+                self.deliver(effect)
+            case Send():
+                self.world.after(effect.delay or 0, self, lambda: self.deliver(effect), effect.id)
+            case Done() if self.parent is not None:
+                self.parent.receive({"type": f"done.invoke.{self.name}", "data": effect.output})
+            case Fail() if self.parent is not None:
+                self.parent.receive({"type": f"error.platform.{self.name}", "data": effect.error})
+
+    def deliver(self, effect: Send) -> None:
+        match effect.target:
+            case ChildTarget(id=child_id):
+                if child_id in self.children:
+                    self.children[child_id].receive(effect.event)
+            case ParentTarget():
+                assert self.parent is not None
+                self.parent.receive(effect.event)
+            case _:
+                self.receive(effect.event)
+
+    def start_child(self, effect: StartChild) -> None:
+        word, _, key = effect.source.partition(":")
+        if word != "machine":
+            child = self.children[effect.id] = Service(self, effect)
+            child.start()
+            return
+        config = self.world.machines[key]
+        if any(invoke.id == effect.id and invoke.data for node in self.machine.nodes for invoke in node.invokes):
+            config = {**config, "context": effect.context}
+        actor = self.children[effect.id] = Actor(self.world, build(config, key), self, effect.id)
+        actor.enter()
 
 
-def build(config: Recorded) -> Machine:
-    actions = {name: action(name) for name in {*action_names(config), "picked zero", "picked other"}}
-    names = {text.replace("pick:", "zero:") for text in strings(config)}
-    guards = {name: test for name in names if (test := guard(name)) is not None}
-    services = {name: lambda: None for name in ("one", "two", "three")}
-    return create_machine(with_functions(config), actions=actions, guards=guards, services=services, delays={"soon": 5})
+class Service:
+    """A callback or a promise of the vocabulary."""
+
+    def __init__(self, parent: Actor, effect: StartChild) -> None:
+        self.parent = parent
+        self.effect = effect
+        self.word, self.first, self.second, *_ = (*effect.source.split(":"), "", "")
+        self.is_stopped = False
+
+    def start(self) -> None:
+        trace = self.parent.world.trace
+        match self.word:
+            case "tells":
+                trace.append(f"tells {compact(self.effect.context)}")
+            case "throwing":
+                self.answer({"type": f"error.platform.{self.effect.id}", "data": "thrown"})
+            case "says":
+                trace.append(f"start {self.effect.source}")
+                self.soon(lambda: self.answer({"type": self.first}))
+            case "promise":
+                trace.append(f"start {self.effect.source}")
+                self.promise({"type": f"done.invoke.{self.effect.id}", "data": self.first})
+            case "failing":
+                trace.append(f"start {self.effect.source}")
+                self.promise({"type": f"error.platform.{self.effect.id}", "data": self.first})
+            case "one" | "two" | "three":
+                trace.append(f"start {self.word}")
+
+    def soon(self, act: Callable[[], None]) -> None:
+        if self.second:
+            self.parent.world.after(int(self.second), self, act)
+        else:
+            act()
+
+    def promise(self, event: Event) -> None:
+        self.soon(lambda: self.parent.world.promises.append(lambda: self.answer(event)))
+
+    def answer(self, event: Event) -> None:
+        if not self.is_stopped:
+            self.parent.receive(event)
+
+    def receive(self, event: Event) -> None:
+        if self.word == "echo":
+            self.answer({"type": "ECHO", "data": event["type"]})
+        elif self.word in ("one", "two", "three"):
+            self.parent.world.trace.append(f"{self.word} gets {event['type']}")
+
+    def stop(self) -> None:
+        self.is_stopped = True
+        if self.word in ("one", "two", "three"):
+            self.parent.world.trace.append(f"stop {self.word}")
 
 
-def action(name: str) -> Any:
-    word, first, second, *_ = (*name.split(":"), "", "")
-    match word:
-        case "raise":
-            return raise_(first)
-        case "send":
-            return send(first, delay=int(second) if second else None)
-        case "cancel":
-            return cancel(first)
-        case "inc":
-            return assign({first: lambda context: (context.get(first) or 0) + 1})
-        case "set":
-            return assign({first: second})
-        case "see":
-            return assign({first: lambda context, event: event["type"]})
-        case "pick":
-            return choose([{"cond": f"zero:{first}", "actions": ["picked zero"]}, {"actions": ["picked other"]}])
-    return lambda: None
-
-
-def guard(name: str) -> Any:
-    word, _, first = name.partition(":")
-    if word in ("yes", "no"):
-        return lambda: word == "yes"
-    if word == "zero":
-        return lambda context: not context.get(first)
-    if word == "event":
-        return lambda context, event: event["type"] == first
-    return None
-
-
-def action_names(config: Any, key: str = "") -> Iterator[str]:
-    if isinstance(config, str):
-        if key in ACTION_KEYS:
-            yield config
-    elif isinstance(config, list):
-        for item in config:
-            yield from action_names(item, key)
-    elif isinstance(config, dict):
-        for name, item in config.items():
-            yield from action_names(item, name)
-
-
-def strings(config: Any) -> Iterator[str]:
-    if isinstance(config, str):
-        yield config
-    elif isinstance(config, (list, dict)):
-        for item in config.values() if isinstance(config, dict) else config:
-            yield from strings(item)
-
-
-def with_functions(config: Any) -> Any:
-    """``$ctx:key`` stands for a function of the context."""
-    if isinstance(config, str) and config.startswith("$ctx:"):
-        key = config.removeprefix("$ctx:")
-        return lambda context: context[key]
-    if isinstance(config, list):
-        return [with_functions(item) for item in config]
-    if isinstance(config, dict):
-        return {key: with_functions(item) for key, item in config.items()}
-    return config
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
