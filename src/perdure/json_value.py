@@ -18,12 +18,26 @@ Json: TypeAlias = Any
 
 JsonObject: TypeAlias = dict[str, Any]
 
-_encoder = msgspec.json.Encoder()
+
+
+def encode_model(value: Any) -> Json:
+    """What msgspec makes of a pydantic model, known by its methods. Raises ``TypeError`` for anything else."""
+    dump = getattr(type(value), "model_dump", None)
+    if dump is None:
+        raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+    # Only what a model can be read from again; what does not fit its fields is told by whoever reads it.
+    return dump(value, mode="json", by_alias=True, round_trip=True, warnings=False)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=encode_model)
 _decoder = msgspec.json.Decoder()
 
 
 def encode_json(value: Json) -> bytes:
-    """The compact UTF-8 JSON of a value. Raises ``TypeError`` for what JSON cannot say (a callable, an open file)."""
+    """The compact UTF-8 JSON of a value; dataclasses, msgspec structs and pydantic models are objects.
+
+    Raises ``TypeError`` for what JSON cannot say (a callable, an open file).
+    """
     return _encoder.encode(value)
 
 

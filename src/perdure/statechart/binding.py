@@ -7,10 +7,8 @@ names.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -20,6 +18,7 @@ from perdure.statechart import action as act
 from perdure.statechart import guard as gua
 from perdure.statechart.callables import UniformCall, accepted_parameters, uniform
 from perdure.statechart.defects import Defects, child_path, nearest
+from perdure.statechart.delay import as_milliseconds, computed_delay
 from perdure.statechart.machine import Implementations, PersistentSource, StateNode
 from perdure.statechart.schema import typed_event
 from perdure.statechart.typed_machine import Schemas, TypedAssign, TypedCustom
@@ -38,6 +37,8 @@ class Binder:
         self.services: dict[str, Any] = {}
         self.following: list[str] = []
         """The names whose implementations are being bound right now, to tell when they go round in a circle."""
+        self.schemas: Schemas | None = None
+        """Set by the front end: what context and events are made of, when they are typed."""
         self.gets_data: dict[str, bool] = {}
         """For each invoked service whether it is given its invocation's ``data`` instead of the context."""
         self.schemas: Schemas | None = None
@@ -493,36 +494,6 @@ def is_address(value: Any) -> bool:
 def is_child(value: Any) -> bool:
     """Whether it names a child to stop: an id, or a reference."""
     return is_text(value.get("id") if isinstance(value, Mapping) else value)
-
-
-def as_milliseconds(value: Any) -> float | None:
-    """Milliseconds of a finite number or a ``timedelta``, never negative; ``None`` for anything else."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds() * 1000
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return max(value, 0)
-
-
-def computed_delay(
-    function: UniformCall, known: Mapping[str, Any], path: str, bind: Callable[[Any, str], UniformCall]
-) -> UniformCall:
-    def compute(context: Any, event: JsonObject, step: Any) -> float | str:
-        value = function(context, event, step)
-        if isinstance(value, str):
-            if value not in known:
-                return value
-            value = known[value]
-            if callable(value):
-                value = bind(value, f"the delay at {path}")(context, event, step)
-        milliseconds = as_milliseconds(value)
-        if milliseconds is None:
-            raise EventFailed(f"the delay at {path} must be milliseconds or a timedelta, not {describe(value)}")
-        return milliseconds
-
-    return compute
 
 
 def describe(value: Any) -> str:

@@ -87,7 +87,7 @@ def built_machine(
     context: FirstContext,
     max_microsteps: int,
 ) -> Machine[Any]:
-    """The machine of a config without defects. With schemas, its actions and services read what they are called with."""
+    """The machine of a config without defects; with schemas its actions and services read what they are called with."""
     binder = builder.binder
     schemas = binder.schemas
     actions, services = binder.actions, binder.services

@@ -24,7 +24,14 @@ import msgspec
 
 from perdure.errors import EventFailed, InvalidParameter
 from perdure.json_value import JsonObject, encode_json
-from perdure.statechart.event import DONE_INVOKE, ERROR_PLATFORM, done_invoke_type, error_platform_type, to_event
+from perdure.statechart.event import (
+    DONE_INVOKE,
+    ERROR_PLATFORM,
+    INTERNAL_PREFIXES,
+    done_invoke_type,
+    error_platform_type,
+    to_event,
+)
 from perdure.statechart.machine import Machine
 from perdure.statechart.snapshot import Snapshot
 from perdure.statechart.step import initial, transition
@@ -52,9 +59,6 @@ Events: TypeAlias = "Iterable[EventLike] | Mapping[str, Payloads] | Callable[[Sn
 
 MAX_STATES = 1_000
 MAX_PATHS = 10_000
-
-INTERNAL_PREFIXES = ("done.", "error.", "xstate.")
-"""What begins types that only the engine and its surroundings send."""
 
 
 class Edge(msgspec.Struct, frozen=True):

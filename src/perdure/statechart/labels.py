@@ -12,7 +12,7 @@ from typing import Any
 from perdure.json_value import encode_json
 from perdure.statechart import action as act
 from perdure.statechart import guard as gua
-from perdure.statechart.binding import as_milliseconds
+from perdure.statechart.delay import as_milliseconds
 from perdure.statechart.machine import Machine, PersistentSource
 
 __all__ = ["LAMBDA", "action_label", "delay_label", "duration", "guard_label", "service_label"]

@@ -80,7 +80,7 @@ class Macrostep:
         machine: Machine,
         before: Snapshot | None,
         configuration: Configuration,
-        context: JsonObject,
+        context: Json,
         event: JsonObject,
         scope: Scope,
     ) -> None:

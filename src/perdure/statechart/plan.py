@@ -160,10 +160,11 @@ def entry_program(
 def quick_plan(machine: Machine, configuration: Configuration, event_type: str) -> QuickPlan | None:
     """The macrostep for an external event, where it performs no action, sets off nothing and ends nothing.
 
-    ``None`` where it may. An unhandled error of a child ends the machine, so that an error never has a quick plan.
+    ``None`` where it may. An unhandled error of a child ends the machine, so that an error never has a quick plan. A
+    machine with schemas has none: its macrosteps begin by reading the context and the event.
     """
     candidates = configuration.candidates_for(machine, event_type)
-    if configuration.always or event_type.startswith(ERROR_PLATFORM):
+    if configuration.always or event_type.startswith(ERROR_PLATFORM) or machine.schemas is not None:
         return None
     if len(candidates) > 1:
         first = tuple(dict.fromkeys(leaf[0] for leaf in candidates))

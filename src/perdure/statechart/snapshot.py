@@ -12,15 +12,22 @@ asked: ``machine.can(snapshot, event)``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from perdure.errors import SnapshotMismatch
-from perdure.json_value import Json
+from perdure.json_value import Json, encode_json
 from perdure.statechart.state_value import value_matches, value_strings
 
-__all__ = ["SNAPSHOT_FORMAT", "Child", "Snapshot", "StateValue", "Status", "decode_snapshot", "encode_snapshot"]
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault  # which type-checkers know without its package
+
+    C = TypeVarWithDefault("C", default=Any)
+else:
+    C = TypeVar("C")
+
+__all__ = ["SNAPSHOT_FORMAT", "C", "Child", "Snapshot", "StateValue", "Status", "decode_snapshot", "encode_snapshot"]
 
 SNAPSHOT_FORMAT = 1
 """Raised whenever a release writes something that the one before could not read."""
@@ -54,15 +61,18 @@ class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.instance is not None
 
 
-class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where an actor stands between two events. Treat every field as read-only: snapshots share their parts."""
+class Snapshot(msgspec.Struct, Generic[C], frozen=True, omit_defaults=True):
+    """Where an actor stands between two events. Treat every field as read-only: snapshots share their parts.
+
+    ``C`` is the type of the context. One that was read from JSON has a dict there, until ``transition`` takes it.
+    """
 
     machine: str
     """The id of the machine that made it."""
     configuration: tuple[str, ...]
     """The ids of the active leaf states, in document order."""
     value: StateValue
-    context: Json = msgspec.field(default_factory=dict)
+    context: C = msgspec.field(default_factory=dict)  # type: ignore[assignment]  # an untyped context
     history: dict[str, tuple[str, ...]] = {}
     """For each history state left once: the ids of the states it would restore."""
     children: dict[str, Child] = {}
@@ -100,13 +110,12 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
         return value_strings(self.value, delimiter)
 
 
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Snapshot)
 
 
-def encode_snapshot(snapshot: Snapshot) -> bytes:
+def encode_snapshot(snapshot: Snapshot[Any]) -> bytes:
     """The persisted form: compact UTF-8 JSON. Raises ``TypeError`` when the context holds what JSON cannot say."""
-    return _encoder.encode(msgspec.structs.replace(snapshot, format=SNAPSHOT_FORMAT))
+    return encode_json(msgspec.structs.replace(snapshot, format=SNAPSHOT_FORMAT))
 
 
 def decode_snapshot(data: bytes | str) -> Snapshot:

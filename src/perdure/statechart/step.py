@@ -77,7 +77,8 @@ def transition(
 
     Raises ``EventFailed`` when a guard, an assigner or another pure part of the machine raises,
     ``MicrostepLimitExceeded`` when it does not become stable, ``SnapshotMismatch`` when the snapshot is not of this
-    machine, ``InvalidParameter`` for what is no event, or none that its schema allows. In each case the snapshot still stands.
+    machine, ``InvalidParameter`` for what is no event, or does not fit the schema of its type. In each case the
+    snapshot still stands.
     """
     configuration = machine.configurations.get(snapshot.configuration)
     if configuration is None or snapshot.machine != machine.id:

@@ -22,8 +22,8 @@ import msgspec
 
 from perdure.errors import InvalidParameter
 from perdure.json_value import Json, JsonObject, json_copy
-from perdure.statechart.binding import as_milliseconds
 from perdure.statechart.defects import child_path
+from perdure.statechart.delay import as_milliseconds
 from perdure.statechart.guard import InState
 from perdure.statechart.labels import LAMBDA, action_label, delay_label, guard_label, service_label
 from perdure.statechart.machine import Machine, PersistentSource, StateNode
@@ -123,7 +123,8 @@ class Exporter:
         return target.key
 
     def context(self, config: Any, path: str) -> Json:
-        return self.value(self.machine.initial_context() if callable(config) else config, path)
+        is_dict = config is None or isinstance(config, Mapping)
+        return self.value(config if is_dict else self.machine.initial_context(), path)
 
     def tags(self, config: Any, path: str) -> Json:
         return sorted(config) if isinstance(config, (set, frozenset)) else self.value(config, path)
