@@ -7,7 +7,7 @@ invocations, whose targets can then be resolved. Neither stops at the first defe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from perdure.json_value import Json
@@ -77,7 +77,21 @@ def create_machine(
     builder.make_nodes()
     builder.read_nodes()
     defects.raise_if_any()
-    return built_machine(builder, config, implementations, context, max_microsteps)
+
+    def rebuild(other: Mapping[str, Any], parts: Implementations) -> Machine[C]:
+        return create_machine(
+            other,
+            actions=parts.actions,
+            guards=parts.guards,
+            services=parts.services,
+            delays=parts.delays,
+            context_type=context_type,
+            events=events,
+            strict_events=strict_events,
+            max_microsteps=max_microsteps,
+        )
+
+    return built_machine(builder, config, implementations, context, rebuild, max_microsteps)
 
 
 def built_machine(
@@ -85,6 +99,7 @@ def built_machine(
     config: Mapping[str, Any],
     implementations: Implementations,
     context: FirstContext,
+    rebuild: Callable[[Mapping[str, Any], Implementations], Machine[Any]],
     max_microsteps: int,
 ) -> Machine[Any]:
     """The machine of a config without defects; with schemas its actions and services read what they are called with."""
@@ -94,7 +109,9 @@ def built_machine(
     if schemas is not None:
         actions = {name: schemas.reading(function) for name, function in actions.items()}
         services = {
-            name: schemas.reading(service, reads_context=not binder.gets_data.get(name)) if callable(service) else service
+            name: schemas.reading(service, reads_context=not binder.gets_data.get(name))
+            if callable(service)
+            else service
             for name, service in services.items()
         }
     return Machine(
@@ -108,6 +125,7 @@ def built_machine(
         implementations=implementations,
         schemas=schemas,
         macrostep=Macrostep if schemas is None else TypedMacrostep,
+        rebuild=rebuild,
         max_microsteps=max_microsteps,
     )
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.guard import Test
-from perdure.statechart.snapshot import C
+from perdure.statechart.snapshot import C, Snapshot, StateValue
 
 if TYPE_CHECKING:
     from perdure.statechart.action import Action
     from perdure.statechart.callables import UniformCall
     from perdure.statechart.configuration import Configuration
+    from perdure.statechart.event import EventLike
     from perdure.statechart.macrostep import Macrostep
     from perdure.statechart.typed_machine import Schemas
 
@@ -178,6 +179,27 @@ class Implementations:
     services: Mapping[str, Any] = field(default_factory=dict)
     delays: Mapping[str, Any] = field(default_factory=dict)
 
+    def merged(
+        self,
+        actions: Mapping[str, Any] | None,
+        guards: Mapping[str, Any] | None,
+        services: Mapping[str, Any] | None,
+        delays: Mapping[str, Any] | None,
+    ) -> Implementations:
+        """These parts with some of them replaced; what is no mapping is left to be found by whoever checks them."""
+
+        def merge(ours: Mapping[str, Any], others: Any) -> Any:
+            if others is None:
+                return ours
+            return {**ours, **others} if isinstance(others, Mapping) else others
+
+        return Implementations(
+            merge(self.actions, actions),
+            merge(self.guards, guards),
+            merge(self.services, services),
+            merge(self.delays, delays),
+        )
+
 
 class Machine(Generic[C]):
     """A statechart, ready to run. Make one with ``create_machine``; run it with ``initial`` and ``transition``.
@@ -198,6 +220,7 @@ class Machine(Generic[C]):
         implementations: Implementations,
         schemas: Schemas | None,
         macrostep: type[Macrostep],
+        rebuild: Callable[[Mapping[str, Any], Implementations], Machine[C]],
         max_microsteps: int,
     ) -> None:
         self.id = root.id
@@ -217,6 +240,8 @@ class Machine(Generic[C]):
         """What context and events are made of; ``None`` when they are dicts."""
         self.macrostep = macrostep
         """The kind of macrostep it runs: with schemas another one."""
+        self.rebuild = rebuild
+        """Builds a machine in the same way from another config or with other parts."""
         self.max_microsteps = max_microsteps
         """How many microsteps one event may set off."""
         self.configurations: dict[tuple[str, ...], Configuration] = {}
@@ -226,3 +251,77 @@ class Machine(Generic[C]):
 
     def __repr__(self) -> str:
         return f"<Machine {self.id}: {len(self.nodes)} states>"
+
+    # -- the same machine with other parts ---------------------------------------------------------
+
+    def with_config(
+        self,
+        *,
+        actions: Mapping[str, Any] | None = None,
+        guards: Mapping[str, Any] | None = None,
+        services: Mapping[str, Any] | None = None,
+        delays: Mapping[str, Any] | None = None,
+    ) -> Machine[C]:
+        """This machine with some of its named parts implemented otherwise. Raises ``MachineConfigError``."""
+        return self.rebuild(self.config, self.implementations.merged(actions, guards, services, delays))
+
+    def with_context(self, context: Any) -> Machine[C]:
+        """This machine with another initial context, which replaces its own. Raises ``MachineConfigError``."""
+        return self.rebuild({**self.config, "context": context}, self.implementations)
+
+    # -- where it stands: see state_api, which is on top of the engine and so is imported when it is asked ------------
+
+    @property
+    def initial_snapshot(self) -> Snapshot[C]:
+        """Where a new actor stands. The effects of entering are left out: ``initial`` has them."""
+        from perdure.statechart.step import initial
+
+        return initial(self).snapshot
+
+    def transition(self, snapshot: Snapshot[C] | StateValue, event: EventLike) -> Snapshot[C]:
+        """Where an event would lead from a snapshot, or from a state value with the initial context.
+
+        The effects are left out: the function ``transition`` has them, and says what may be raised.
+        """
+        from perdure.statechart.state_api import next_snapshot
+
+        return next_snapshot(self, snapshot, event)
+
+    def resolve(self, value: StateValue = None, context: Any = None) -> Snapshot[C]:
+        """A snapshot that stands at a state value, which may say less than there is to say: initial states are added.
+
+        ``value`` is a path, a list of keys or a nested value; ``context`` replaces the initial one. Nothing is entered:
+        no action runs, no timer or child is started, there is no history, and a machine at its end has no output.
+        Raises ``InvalidParameter`` when this machine cannot stand there.
+        """
+        from perdure.statechart.state_api import resolve
+
+        return resolve(self, value, context)
+
+    def can(self, snapshot: Snapshot[C], event: EventLike) -> bool:
+        """Whether the event would do anything: whether it enables a transition that has a target or actions."""
+        from perdure.statechart.state_api import can
+
+        return can(self, snapshot, event)
+
+    def next_events(self, snapshot: Snapshot[C]) -> tuple[str, ...]:
+        """The event descriptors of the active states, outer states first. Guards are not asked, and what the machine
+        sends itself (timers, ends of children) is among them.
+        """
+        from perdure.statechart.state_api import next_events
+
+        return next_events(self, snapshot)
+
+    def meta(self, snapshot: Snapshot[C]) -> dict[str, Json]:
+        """The ``meta`` of the active states, by their ids."""
+        from perdure.statechart.state_api import meta
+
+        return meta(self, snapshot)
+
+    def restore(self, data: bytes | str) -> Snapshot[C]:
+        """Read what ``encode_snapshot`` wrote. Raises ``SnapshotMismatch``, saying what, for anything that is no
+        snapshot, is of another machine or format, or names states and services that this machine does not have.
+        """
+        from perdure.statechart.state_api import restore
+
+        return restore(self, data)

@@ -31,7 +31,7 @@ from perdure.statechart.event import ERROR_PLATFORM
 from perdure.statechart.guard import Test
 from perdure.statechart.machine import Machine, StateNode, Transition, find_conflict
 
-__all__ = ["HistoryIds", "Plan", "QuickPlan", "plan_for", "quick_plan"]
+__all__ = ["HistoryIds", "Plan", "QuickPlan", "plan_for", "quick_plan", "recorded_states"]
 
 HistoryIds = Mapping[str, tuple[str, ...]]
 """History as snapshots keep it: ids of states by ids of history states."""
@@ -119,15 +119,20 @@ def relevant_history(machine: Machine, enabled: tuple[Transition, ...], history_
     history = {}
     for name in (name for transition in enabled for name in transition.histories if name in history_ids):
         node = machine.by_id[name]
-        assert node.parent is not None
-        found = [machine.by_id.get(recorded) for recorded in history_ids[name]]
-        nodes = tuple(state for state in found if state is not None and state.descends_from(node.parent))
-        if len(nodes) < len(found) or not nodes or find_conflict(nodes) is not None:
-            raise SnapshotMismatch(
-                f"machine {machine.id!r} cannot have recorded {list(history_ids[name])} for history state {name!r}"
-            )
-        history[node] = nodes
+        history[node] = recorded_states(machine, node, history_ids[name])
     return history
+
+
+def recorded_states(machine: Machine, history: StateNode, recorded: tuple[str, ...]) -> tuple[StateNode, ...]:
+    """The states that a history state has recorded. Raises ``SnapshotMismatch`` when this machine cannot have."""
+    assert history.parent is not None
+    found = [machine.by_id.get(name) for name in recorded]
+    nodes = tuple(state for state in found if state is not None and state.descends_from(history.parent))
+    if len(nodes) < len(found) or not nodes or find_conflict(nodes) is not None:
+        raise SnapshotMismatch(
+            f"machine {machine.id!r} cannot have recorded {list(recorded)} for history state {history.id!r}"
+        )
+    return nodes
 
 
 def entry_program(
