@@ -19,7 +19,6 @@ Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 
 
-
 def encode_model(value: Any) -> Json:
     """What msgspec makes of a pydantic model, known by its methods. Raises ``TypeError`` for anything else."""
     dump = getattr(type(value), "model_dump", None)

@@ -37,8 +37,6 @@ class Binder:
         self.services: dict[str, Any] = {}
         self.following: list[str] = []
         """The names whose implementations are being bound right now, to tell when they go round in a circle."""
-        self.schemas: Schemas | None = None
-        """Set by the front end: what context and events are made of, when they are typed."""
         self.gets_data: dict[str, bool] = {}
         """For each invoked service whether it is given its invocation's ``data`` instead of the context."""
         self.schemas: Schemas | None = None
