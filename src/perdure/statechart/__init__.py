@@ -4,9 +4,27 @@
 to perform, as data. Nothing here performs one.
 """
 
-from perdure.statechart.action import assign, cancel, choose, log, pure, raise_, send, send_parent, send_to, stop
+from perdure.statechart.action import (
+    assign,
+    cancel,
+    choose,
+    escalate,
+    forward_to,
+    log,
+    pure,
+    raise_,
+    respond,
+    send,
+    send_parent,
+    send_to,
+    start,
+    stop,
+)
 from perdure.statechart.callables import Meta
 from perdure.statechart.config import create_machine
+from perdure.statechart.event import done_invoke_type as done_invoke
+from perdure.statechart.event import done_state_type as done_state
+from perdure.statechart.event import error_platform_type as error_platform
 from perdure.statechart.guard import and_, in_state, not_, or_
 from perdure.statechart.machine import Machine
 from perdure.statechart.snapshot import Snapshot, decode_snapshot, encode_snapshot
@@ -25,7 +43,12 @@ __all__ = [
     "choose",
     "create_machine",
     "decode_snapshot",
+    "done_invoke",
+    "done_state",
     "encode_snapshot",
+    "error_platform",
+    "escalate",
+    "forward_to",
     "in_state",
     "initial",
     "log",
@@ -34,10 +57,12 @@ __all__ = [
     "persistent",
     "pure",
     "raise_",
+    "respond",
     "send",
     "send_parent",
     "send_to",
     "spawn_persistent",
+    "start",
     "stop",
     "transition",
 ]

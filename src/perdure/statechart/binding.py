@@ -17,7 +17,7 @@ from perdure.json_value import Json, JsonObject
 from perdure.statechart import action as act
 from perdure.statechart import guard as gua
 from perdure.statechart.callables import UniformCall, accepted_parameters, uniform
-from perdure.statechart.defects import Defects, child_path, nearest
+from perdure.statechart.defects import Defects, child_path, describe, nearest
 from perdure.statechart.delay import as_milliseconds, computed_delay
 from perdure.statechart.machine import Implementations, PersistentSource, StateNode
 from perdure.statechart.schema import typed_event
@@ -197,7 +197,9 @@ class Binder:
         delay = None if config.delay is None else self.delay(config.delay, path, params)
         if error is None or (config.delay is not None and delay is None):
             return None
-        return act.SendEvent(act.escalation(error), lambda context, event, step: act.PARENT, delay, config.id)
+        return act.SendEvent(
+            act.escalation(self.plained(error)), lambda context, event, step: act.PARENT, delay, config.id
+        )
 
     def check_send_id(self, send_id: object, path: str) -> None:
         if send_id is not None and not is_text(send_id):
@@ -492,9 +494,3 @@ def is_address(value: Any) -> bool:
 def is_child(value: Any) -> bool:
     """Whether it names a child to stop: an id, or a reference."""
     return is_text(value.get("id") if isinstance(value, Mapping) else value)
-
-
-def describe(value: Any) -> str:
-    """A value in an error message: short, and with its type."""
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '…'} ({type(value).__name__})"

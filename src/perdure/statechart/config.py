@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from perdure.json_value import Json
-from perdure.statechart.binding import Binder, describe
+from perdure.statechart.binding import Binder
 from perdure.statechart.context_config import FirstContext, read_context, read_events
-from perdure.statechart.defects import Defects, child_path, nearest
+from perdure.statechart.defects import Defects, child_path, describe, nearest
 from perdure.statechart.machine import Implementations, Machine, StateNode
 from perdure.statechart.macrostep import Macrostep
 from perdure.statechart.snapshot import C

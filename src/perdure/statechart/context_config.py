@@ -14,9 +14,9 @@ from typing import Any
 
 from perdure.errors import EventFailed
 from perdure.json_value import Json, JsonObject, decode_json, encode_json
-from perdure.statechart.binding import Binder, describe
+from perdure.statechart.binding import Binder
 from perdure.statechart.callables import accepted_parameters
-from perdure.statechart.defects import Defects, child_path
+from perdure.statechart.defects import Defects, child_path, describe
 from perdure.statechart.schema import EventSchema, Misfit, Schema, is_schema_type, plain
 
 __all__ = ["FirstContext", "read_context", "read_events"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from perdure.errors import ConfigDefect, MachineConfigError
 
-__all__ = ["Defects", "child_path", "nearest", "with_paths"]
+__all__ = ["Defects", "child_path", "describe", "nearest", "with_paths"]
 
 PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
@@ -67,3 +67,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return "There are none to choose from."
     listed = ", ".join(repr(name) for name in known[:20])
     return f"Known are {listed}{', …' if len(known) > 20 else ''}."
+
+
+def describe(value: Any) -> str:
+    """A value in an error message: short, and with its type."""
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '…'} ({type(value).__name__})"

@@ -14,6 +14,7 @@ from perdure.statechart.guard import InState
 from perdure.statechart.labels import action_label, delay_label, guard_label, service_label
 from perdure.statechart.machine import Machine, StateNode
 from perdure.statechart.source_map import StateSource, TransitionSource, source_map
+from perdure.statechart.xstate_objects import is_invocation
 
 __all__ = ["Arrow", "Drawing", "draw", "history_label", "title"]
 
@@ -55,6 +56,9 @@ def state_notes(source: StateSource) -> list[str]:
         actions = action_labels(source.config.get(key))
         if actions:
             notes.append(f"{key} / {', '.join(actions)}")
+    for activity, _ in with_paths(source.config.get("activities"), ""):
+        if not is_invocation(activity):
+            notes.append(f"do / {service_label(activity)}")
     children = child_names(source)
     for invoke, config, _ in source.invokes:
         name, service = children[invoke.id], service_label(config["src"])

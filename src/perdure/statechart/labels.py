@@ -14,6 +14,7 @@ from perdure.statechart import action as act
 from perdure.statechart import guard as gua
 from perdure.statechart.delay import as_milliseconds
 from perdure.statechart.machine import Machine, PersistentSource
+from perdure.statechart.xstate_objects import BUILT_IN_ACTIONS
 
 __all__ = ["LAMBDA", "action_label", "delay_label", "duration", "guard_label", "service_label"]
 
@@ -31,18 +32,28 @@ def action_label(config: Any) -> str:
             return f"send {event_label(config.event)}"
         case act.SendConfig(target=act.PARENT):
             return f"send {event_label(config.event)} to parent"
+        case act.SendConfig(event=act.forwarded):
+            return f"forward to {child_label(config.target)}"
+        case act.SendConfig(target=act.SENDER):
+            return f"respond {event_label(config.event)}"
         case act.SendConfig():
             return f"send {event_label(config.event)} to {child_label(config.target)}"
         case act.CancelConfig(send_id=send_id):
             return f"cancel {text_label(send_id)}"
         case act.LogConfig(expression=expression, label=label):
             return f"log {label or ('' if expression is None else text_label(expression))}".rstrip()
+        case act.EscalateConfig(error=error):
+            return f"escalate {text_label(error)}"
+        case act.StartConfig(activity=activity):
+            return f"start {named_label(activity)}"
         case act.StopConfig(child=child):
             return f"stop {child_label(child)}"
         case act.ChooseConfig(branches=branches):
             return f"choose {' or '.join(map(branch_label, branches))}"
         case act.PureConfig(get_actions=get_actions):
             return function_label(get_actions)
+        case {"type": str(kind)} if kind in BUILT_IN_ACTIONS:
+            return action_label(BUILT_IN_ACTIONS[kind].read(config))
     return named_label(config)
 
 
@@ -64,6 +75,8 @@ def guard_label(config: Any) -> str:
             return f"not {nested_label(guard, (gua.And, gua.Or))}"
         case gua.InState(state=state):
             return f"in {' and '.join(state_labels(state))}"
+        case {"type": "xstate.guard"}:
+            return guard_label(config.get("predicate") or config["name"])
     return named_label(config)
 
 

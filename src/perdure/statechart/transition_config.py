@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.statechart.action import Announce, CancelTimer, StartTimer, StopInvoked
-from perdure.statechart.binding import Binder, describe
+from perdure.statechart.binding import Binder
 from perdure.statechart.callables import UniformCall
-from perdure.statechart.defects import Defects, child_path, nearest, with_paths
+from perdure.statechart.defects import Defects, child_path, describe, nearest, with_paths
 from perdure.statechart.delay import as_milliseconds
 from perdure.statechart.event import after_type, done_invoke_type, done_state_type, error_platform_type
 from perdure.statechart.guard import InState, Test, and_

@@ -22,7 +22,7 @@ import msgspec
 
 from perdure.errors import InvalidParameter
 from perdure.json_value import Json, JsonObject, json_copy
-from perdure.statechart.defects import child_path
+from perdure.statechart.defects import child_path, with_paths
 from perdure.statechart.delay import as_milliseconds
 from perdure.statechart.guard import InState
 from perdure.statechart.labels import LAMBDA, action_label, delay_label, guard_label, service_label
@@ -98,6 +98,7 @@ class Exporter:
             "onDone": self.transitions,
             "onError": self.transitions,
             "after": self.after,
+            "activities": self.activities,
             "invoke": self.invokes,
             "src": self.service,
             "context": self.context,
@@ -213,6 +214,9 @@ class Exporter:
         if isinstance(config, Mapping):
             return self.state(config, path)
         return None if config is None else self.state({"src": config}, path)
+
+    def activities(self, config: Any, path: str) -> Json:
+        return [self.service(item, item_path) for item, item_path in with_paths(config, path)]
 
     def service(self, config: Any, path: str) -> Json:
         return self.reference("services", config, service_label(config), path)

@@ -12,7 +12,7 @@ A machine (not its config) also writes what follows from the rest: a list of all
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from perdure.statechart import action as act
 from perdure.statechart.defects import Defects, child_path
@@ -51,28 +51,35 @@ def action_of_object(config: Mapping[str, Any], path: str, defects: Defects) -> 
     return read(config), child_path(path, main)
 
 
+class BuiltIn(NamedTuple):
+    """How one built-in action is written as an object."""
+
+    main: str
+    """The key that it is nothing without."""
+    others: tuple[str, ...]
+    read: Callable[[Mapping[str, Any]], Any]
+
+
+def raise_of_object(config: Mapping[str, Any]) -> Any:
+    return act.raise_(config["event"], delay=config.get("delay"), id=config.get("id"))
+
+
 def send_of_object(config: Mapping[str, Any]) -> Any:
-    to = config.get("to")
-    # An event that is a function has an empty id, or the function's name; one without an id is known by its type.
-    return act.send(config["event"], to=to, delay=config.get("delay"), id=config.get("id") or None)
+    # XState's id of an event that is a function is the function's name, which is empty for most.
+    return act.send(config["event"], to=config.get("to"), delay=config.get("delay"), id=config.get("id") or None)
 
 
-BUILT_IN_ACTIONS: Mapping[str, tuple[str, tuple[str, ...], Callable[[Mapping[str, Any]], Any]]] = {
-    "xstate.raise": (
-        "event",
-        ("delay", "id"),
-        lambda config: act.raise_(config["event"], delay=config.get("delay"), id=config.get("id") or None),
-    ),
-    "xstate.send": ("event", ("delay", "id", "to"), send_of_object),
-    "xstate.assign": ("assignment", (), lambda config: act.AssignConfig(config["assignment"])),
-    "xstate.cancel": ("sendId", (), lambda config: act.cancel(config["sendId"])),
-    "xstate.start": ("activity", (), lambda config: act.start(config["activity"])),
-    "xstate.stop": ("activity", (), lambda config: act.stop(config["activity"])),
-    "xstate.log": ("expr", ("label",), lambda config: act.log(config.get("expr"), config.get("label"))),
-    "xstate.choose": ("conds", (), lambda config: act.choose(config["conds"])),
-    "xstate.pure": ("get", (), lambda config: act.pure(config["get"])),
+BUILT_IN_ACTIONS: Mapping[str, BuiltIn] = {
+    "xstate.raise": BuiltIn("event", ("delay", "id"), raise_of_object),
+    "xstate.send": BuiltIn("event", ("delay", "id", "to"), send_of_object),
+    "xstate.assign": BuiltIn("assignment", (), lambda config: act.AssignConfig(config["assignment"])),
+    "xstate.cancel": BuiltIn("sendId", (), lambda config: act.cancel(config["sendId"])),
+    "xstate.start": BuiltIn("activity", (), lambda config: act.start(config["activity"])),
+    "xstate.stop": BuiltIn("activity", (), lambda config: act.stop(config["activity"])),
+    "xstate.log": BuiltIn("expr", ("label",), lambda config: act.log(config.get("expr"), config.get("label"))),
+    "xstate.choose": BuiltIn("conds", (), lambda config: act.choose(config["conds"])),
+    "xstate.pure": BuiltIn("get", (), lambda config: act.pure(config["get"])),
 }
-"""For each built-in action: its main part, its other keys, and the creator."""
 
 
 def is_invocation(activity: Any) -> bool:
