@@ -35,7 +35,7 @@ from perdure.statechart.effect import (
     StartChild,
     StopChild,
 )
-from perdure.statechart.event import INIT, STOP, done_invoke_type, error_platform_type
+from perdure.statechart.event import ERROR_PLATFORM, ESCALATED, INIT, STOP, done_invoke_type, error_platform_type
 from perdure.statechart.snapshot import Snapshot, encode_snapshot
 
 __all__ = ["CONTEXT_BYTES_MAX", "Create", "Deliver", "Message", "SetStatus", "Stop", "Turn", "turn"]
@@ -131,7 +131,8 @@ def turn(
         if any(parent.address == message.sender for parent in record.parents):
             work.stop(message)
         return work.finish(consumed=message.mail_id)
-    if message.is_platform and not is_awaited(record.snapshot, message):
+    is_word = message.is_platform or is_escalation(message)
+    if is_word and not is_awaited(record.snapshot, message):
         return work.finish(consumed=message.mail_id)
     ensure_accepting(address, record)
     for child_id in lost:
@@ -139,7 +140,7 @@ def turn(
     if work.snapshot.status == "error":
         refused = InvalidState(f"{address} has ended in status 'error': {work.snapshot.error}")
         return work.finish(refused=refused)
-    if message.auth_context is not None:
+    if message.auth_context is not None and not is_word:
         ensure_writable(
             definition,
             WriteRequest(
@@ -152,7 +153,7 @@ def turn(
                 sender=sender_of(message.sender),
             ),
         )
-    work.deliver(message.event, message.sender)
+    work.deliver(message.event, message.sender, has_ended=message.is_platform)
     return work.finish(consumed=message.mail_id)
 
 
@@ -197,8 +198,15 @@ def ensure_accepting(address: Address, record: InstanceRecord) -> None:
         raise InvalidState(f"{address} has ended in status {record.snapshot.status!r} and takes no more events")
 
 
+def is_escalation(message: Deliver) -> bool:
+    """Whether a persistent child reports an error and goes on. Like the word of its end, its parent asked for that when
+    it started the child, so that no permission is needed.
+    """
+    return message.sender is not None and message.event["type"].startswith(ERROR_PLATFORM)
+
+
 def is_awaited(snapshot: Snapshot, message: Deliver) -> bool:
-    """Whether word of a persistent child's end is of a child the machine still has.
+    """Whether word of a persistent child is of a child the machine still has.
 
     It may have left that child, and started another under the same id, while the word was on its way.
     """
@@ -243,8 +251,12 @@ class Work:
 
     # -- macrosteps --------------------------------------------------------------------------------
 
-    def deliver(self, event: JsonObject, sender: Address | None) -> None:
-        step = engine.transition(self.definition.machine, self.snapshot, event, scope=self.scope)
+    def deliver(self, event: JsonObject, sender: Address | None, *, has_ended: bool = False) -> None:
+        """The event's macrostep. Its sender can be answered, unless it ``has_ended``."""
+        scope = self.scope
+        if sender is not None and not has_ended:
+            scope = msgspec.structs.replace(scope, origin=InstanceTarget(sender.machine, sender.instance))
+        step = engine.transition(self.definition.machine, self.snapshot, event, scope=scope)
         self.absorb(step, event, sender)
 
     def lose_child(self, child_id: str) -> None:
@@ -300,16 +312,16 @@ class Work:
     def route_send(self, effect: Send) -> None:
         target = effect.target
         if isinstance(target, InstanceTarget):
-            receivers = [Address(self.address.org, target.machine, target.instance)]
+            receivers = [(Address(self.address.org, target.machine, target.instance), effect.event)]
         elif isinstance(target, ParentTarget):
-            receivers = [parent.address for parent in self.record.parents]
+            receivers = [(parent.address, event_for(parent, effect.event)) for parent in self.record.parents]
         elif isinstance(target, ChildTarget):
             self.effects.append(effect)
             return
         else:
-            receivers = [self.address]
-        for receiver in receivers:
-            self.post("event", receiver, event=effect.event, send_id=effect.id, delay=effect.delay)
+            receivers = [(self.address, effect.event)]
+        for receiver, event in receivers:
+            self.post("event", receiver, event=event, send_id=effect.id, delay=effect.delay)
 
     def tell_parents(self, event_type: Callable[[str], str], data: Json) -> None:
         """The machine has ended: its delayed events are void, and whoever started it gets to know."""
@@ -380,6 +392,13 @@ class Work:
             mail=tuple(mail),
         )
         return Turn(commit=commit, effects=tuple(self.effects), refused=refused)
+
+
+def event_for(parent: Parent, event: JsonObject) -> JsonObject:
+    """The event as this parent gets it: an escalated error under the id by which it knows the child."""
+    if event["type"] != ESCALATED:
+        return event
+    return {"type": error_platform_type(parent.child_id), "data": event.get("data")}
 
 
 def checked(snapshot: Snapshot, address: Address) -> tuple[Snapshot, bytes]:
