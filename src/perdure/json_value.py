@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-__all__ = ["Json", "JsonObject", "decode_json", "encode_json", "json_copy"]
+__all__ = ["Json", "JsonObject", "decode_json", "encode_json", "encode_model", "json_copy"]
 
 Json: TypeAlias = Any
 """None, bool, int, float, str, list or dict of JSON. ``Any``, since mypy cannot follow the recursion in user code."""

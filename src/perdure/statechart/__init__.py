@@ -30,6 +30,7 @@ from perdure.statechart.machine import Machine
 from perdure.statechart.snapshot import Snapshot, decode_snapshot, encode_snapshot
 from perdure.statechart.spawning import persistent, spawn_persistent
 from perdure.statechart.step import Scope, Step, initial, transition
+from perdure.statechart.typed_authoring import Types
 
 __all__ = [
     "Machine",
@@ -37,6 +38,7 @@ __all__ = [
     "Scope",
     "Snapshot",
     "Step",
+    "Types",
     "and_",
     "assign",
     "cancel",

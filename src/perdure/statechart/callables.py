@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias
 
 import msgspec
 
 from perdure.errors import EventFailed, PerdureError, text_of
 from perdure.json_value import Json, JsonObject
-from perdure.statechart.snapshot import Snapshot
+from perdure.statechart.snapshot import C, Snapshot
 
 __all__ = ["Meta", "UniformCall", "accepted_parameters", "call_with", "uniform"]
 
@@ -23,10 +23,10 @@ UniformCall: TypeAlias = Callable[[Any, JsonObject, Any], Any]
 """Called as ``(context, event, meta)``."""
 
 
-class Meta(msgspec.Struct, frozen=True, kw_only=True):
+class Meta(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     """The third parameter of guards, assigners, actions and services."""
 
-    snapshot: Snapshot | None
+    snapshot: Snapshot[C] | None
     """Where the machine stood before the event; ``None`` while it is being created."""
     params: Json = None
     """The other keys of a guard, action or service given as ``{"type": name, ...}``."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 
 from perdure.errors import SnapshotMismatch
-from perdure.json_value import Json, encode_json
+from perdure.json_value import Json, encode_model
 from perdure.statechart.state_value import value_matches, value_strings
 
 if TYPE_CHECKING:
@@ -110,12 +110,13 @@ class Snapshot(msgspec.Struct, Generic[C], frozen=True, omit_defaults=True):
         return value_strings(self.value, delimiter)
 
 
+_encoder = msgspec.json.Encoder(enc_hook=encode_model)
 _decoder = msgspec.json.Decoder(Snapshot)
 
 
 def encode_snapshot(snapshot: Snapshot[Any]) -> bytes:
     """The persisted form: compact UTF-8 JSON. Raises ``TypeError`` when the context holds what JSON cannot say."""
-    return encode_json(msgspec.structs.replace(snapshot, format=SNAPSHOT_FORMAT))
+    return _encoder.encode(msgspec.structs.replace(snapshot, format=SNAPSHOT_FORMAT))
 
 
 def decode_snapshot(data: bytes | str) -> Snapshot:
