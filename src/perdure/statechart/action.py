@@ -27,7 +27,7 @@ from perdure.statechart.effect import (
     SelfTarget,
     Target,
 )
-from perdure.statechart.event import ERROR_EXECUTION, ESCALATED, done_state_type, to_event
+from perdure.statechart.event import ERROR_EXECUTION, ESCALATED, EventLike, done_state_type, to_event
 from perdure.statechart.guard import Test
 from perdure.statechart.machine import After, Invoke, StateNode
 from perdure.statechart.spawning import spawner
@@ -60,7 +60,7 @@ ActionConfig: TypeAlias = Any
 """A name, a callable, ``{"type": name, ...params}``, or what a creator returned."""
 Delay: TypeAlias = "float | timedelta | str | Callable[..., Any]"
 """Milliseconds, a ``timedelta``, the name of a delay, or a callable that returns one of the first two."""
-EventExpression: TypeAlias = "str | Mapping[str, Any] | Callable[..., Any]"
+EventExpression: TypeAlias = "EventLike | Callable[..., Any]"
 
 
 # -- what users write ------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ prefix form matches whole dot-separated tokens, as in SCXML 3.12.1: ``x.*`` matc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
 
@@ -53,11 +53,17 @@ INTERNAL_PREFIXES = ("done.", "error.", "xstate.")
 class SaysItsType(Protocol):
     """A value of a class that says which type of event it is; a msgspec ``Struct`` may say so by its tag instead."""
 
+    type: ClassVar[str]
+
+
+class HasType(Protocol):
+    """A value that has its type in a field."""
+
     @property
     def type(self) -> str: ...
 
 
-EventLike: TypeAlias = "str | Mapping[str, Any] | SaysItsType | msgspec.Struct"
+EventLike: TypeAlias = str | Mapping[str, Any] | SaysItsType | HasType | msgspec.Struct
 """An event as users give it: its type, a dict, or a value."""
 
 

@@ -9,7 +9,7 @@ At run time these methods return what they are given; ``create_machine`` reads t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from types import NoneType, UnionType
@@ -39,16 +39,16 @@ Event = TypeVar("Event")
 Value = TypeVar("Value")
 
 Function: TypeAlias = (
-    "Callable[[], Value] | Callable[[Context], Value] | Callable[[Context, Event], Value] | "
-    "Callable[[Context, Event, Meta[Context]], Value]"
+    Callable[[], Value]
+    | Callable[[Context], Value]
+    | Callable[[Context, Event], Value]
+    | Callable[[Context, Event, Meta[Context]], Value]
 )
-GuardPart: TypeAlias = "str | Mapping[str, Any] | msgspec.Struct | Function[Context, Event, bool]"
-ActionPart: TypeAlias = "str | Mapping[str, Any] | msgspec.Struct | Function[Context, Event, object]"
-ServicePart: TypeAlias = (
-    "str | Mapping[str, Any] | PersistentSource | Machine[Any] | Function[Context, Event, object | Awaitable[object]]"
-)
-DelayPart: TypeAlias = "float | timedelta | str | Function[Context, Event, float | timedelta | str]"
-Constant: TypeAlias = "bool | int | float | str | list[Any] | tuple[Any, ...] | dict[str, Any] | None"
+GuardPart: TypeAlias = str | Mapping[str, Any] | msgspec.Struct | Function[bool, Context, Event]
+ActionPart: TypeAlias = str | Mapping[str, Any] | msgspec.Struct | Function[object, Context, Event]
+ServicePart: TypeAlias = str | Mapping[str, Any] | PersistentSource | Machine[Any] | Function[object, Context, Event]
+DelayPart: TypeAlias = float | timedelta | str | Function[float | timedelta | str, Context, Event]
+Constant: TypeAlias = bool | int | float | str | list[Any] | tuple[Any, ...] | dict[str, Any] | None
 
 
 class Functions(Generic[C, E]):
