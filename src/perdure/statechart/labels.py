@@ -76,7 +76,7 @@ def guard_label(config: Any) -> str:
         case gua.InState(state=state):
             return f"in {' and '.join(state_labels(state))}"
         case {"type": "xstate.guard"}:
-            return guard_label(config.get("predicate") or config["name"])
+            return guard_label(config.get("predicate") or config.get("name") or config["type"])
     return named_label(config)
 
 

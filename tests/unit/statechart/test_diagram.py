@@ -43,6 +43,7 @@ from perdure.statechart import (
     stop,
     transition,
 )
+from perdure.statechart.action import escalate, forward_to, respond, start
 from perdure.statechart.diagram import export_xstate, to_dot, to_mermaid, to_xstate_json
 from perdure.statechart.labels import action_label, delay_label, guard_label, service_label
 from tests.conformance.random_machines import EVENTS, Chooser, machine_and_events
@@ -290,6 +291,11 @@ def test_dot_draws_each_kind_of_state_its_own_way() -> None:
         (send_parent("X"), "send X to parent"),
         (send_to("child", count), "send count to child"),
         (send_to({"type": "statebacked.instance", "machineName": "m", "machineInstanceName": "i"}, "X"), "send X to i"),
+        (forward_to("child"), "forward to child"),
+        (respond("X"), "respond X"),
+        (escalate("broken"), "escalate broken"),
+        ({"type": "xstate.raise", "event": {"type": "X"}}, "raise X"),
+        (start({"type": "beep", "id": "b"}), 'start beep {"id":"b"}'),
         (cancel("X"), "cancel X"),
         (log(), "log"),
         (log("text"), "log text"),
@@ -315,6 +321,9 @@ def test_an_action_is_called_by_its_name_or_by_what_it_does(action: Any, label: 
         (and_("a", or_("b", not_("c"))), "a and (b or not c)"),
         (or_(and_("a", "b"), "c"), "a and b or c"),
         (not_(and_("a", "b")), "not (a and b)"),
+        ({"type": "xstate.guard", "name": "ready"}, "ready"),
+        ({"type": "xstate.guard", "predicate": is_ready}, "is_ready"),
+        ({"type": "xstate.guard"}, "xstate.guard"),
         (in_state("#x"), "in #x"),
         (in_state({"a": {"b": "c"}, "d": {}}), "in a.b.c and d"),
     ],
@@ -369,6 +378,25 @@ def test_callables_go_by_their_names_and_equal_ones_share_one() -> None:
     assert export.config["states"]["a"]["exit"] == ["assign n 4", "assign n 5", "assign n 5", "assign n 6"]
     assert [invoke["src"] for invoke in export.config["states"]["a"]["invoke"]] == ["other", "other", "everything"]
     assert export.implementations["services"]["everything"] is EVERYTHING
+
+
+def test_activities_are_noted_and_come_back_from_json() -> None:
+    invoked = {"type": "xstate.invoke", "src": "work", "id": "w"}
+    config = {
+        "initial": "a",
+        "states": {
+            "a": {"activities": ["beep", fetch, invoked], "invoke": invoked},
+            "b": {"activities": fetch},
+            "c": {"activities": None},
+        },
+    }
+    original = machine(config, services={"beep": fetch, "work": lambda: None})
+    export = export_xstate(original)
+    written = [state["activities"] for state in export.config["states"].values()]
+    assert written == [["beep", "fetch", invoked], ["fetch"], []]
+    again = create_machine(export.config, **export.implementations)
+    assert list(initial(again).snapshot.children) == list(initial(original).snapshot.children)
+    assert '"m.a" [label="a\\ndo / beep\\ndo / fetch\\ninvoke w: work"];' in lines(to_dot(original))
 
 
 def test_a_name_that_the_author_gave_is_not_taken_by_a_callable() -> None:

@@ -219,6 +219,7 @@ ENOUGH = {"cond": lambda context: context["n"] > 5}
         states(a={"always": "b"}, b={}),
         states(a={"always": [{"target": "b", **ENOUGH}, {"actions": assign(n=one_more)}]}, b={}),
         states(a={"always": "b"}, b={"always": {"target": "c", **ENOUGH}, "on": {"GO": "a"}}, c={}),
+        states(a={"always": {"actions": assign(n=one_more), "cond": lambda context: context["n"] < 5}}),
         states(a={"always": "b"}, b={"type": "final"}),
         states(a={"always": "p"}, p=regions(x={"always": {"target": "#m.a", **ENOUGH}}, y={})),
         states(p={"type": "parallel", "states": {**REGIONS, "y": {"always": {"target": "#m.b", **ENOUGH}}}}, b={}),
