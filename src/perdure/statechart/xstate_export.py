@@ -121,7 +121,8 @@ class Exporter:
         target = self.machine.by_id.get(config[1:]) if isinstance(config, str) and config.startswith("#") else None
         if target is None or target.parent is None or child_path(config_path(target.parent), "initial") != path:
             return config
-        return target.key
+        # A key that begins like an id would be read as one.
+        return config if target.key.startswith("#") else target.key
 
     def context(self, config: Any, path: str) -> Json:
         is_dict = config is None or isinstance(config, Mapping)

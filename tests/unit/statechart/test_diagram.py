@@ -465,6 +465,7 @@ def test_an_initial_state_goes_by_its_key_where_it_has_one() -> None:
     assert (written["initial"], written["states"]["a"]["initial"]) == ("a", "#deep")
     assert written["states"]["a"]["states"]["b"]["initial"] == "c"
     assert to_xstate_json(machine({"initial": "#m.a", "states": {"a": {}}}))["initial"] == "a"
+    assert to_xstate_json(machine({"initial": "#x", "states": {"#a": {"id": "x"}}}))["initial"] == "#x"
 
 
 def test_what_json_cannot_say_and_nothing_names_is_refused_or_described() -> None:
