@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 
-from perdure import InvalidState, assign
+from perdure import InvalidState, NotFound, assign
 from perdure.durable.store import Store
 from perdure.stores.memory import MemoryStore
 from perdure.testing.faulty_store import Faults, with_faults
@@ -135,3 +136,17 @@ async def test_nothing_is_taken_after_closing(world: FaultyWorld) -> None:
     with pytest.raises(InvalidState):
         await soon(runtime.send(at("m"), "ADD"))
     await runtime.close()
+
+
+async def test_an_action_that_is_stopped_before_it_began_leaves_no_coroutine_behind(world: FaultyWorld) -> None:
+    async def act() -> None:
+        raise AssertionError("it was stopped before")
+
+    world.machine("m", {"initial": "a", "states": {"a": {"entry": "act"}}}, actions={"act": act})
+    async with world.running() as runtime:
+        created = asyncio.ensure_future(runtime.create_instance(at("m")))
+        deleted = asyncio.ensure_future(runtime.delete_instance(at("m")))
+        await soon(deleted)
+        with pytest.raises(NotFound):
+            await soon(created)
+    gc.collect()  # which warns of a coroutine that was never awaited, and warnings are errors here

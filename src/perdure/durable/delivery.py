@@ -16,8 +16,9 @@ is well, since the computer's clock may be set, and other processes may commit m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import sender_claims
@@ -122,21 +123,21 @@ class Delivery:
         if attempts < settings.mail_attempts:
             pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
             log.info("mail failed, will be tried again", pause_milliseconds=pause)
-            await self._record_failure(mail, self._defer(mail, attempts, pause, reason))
+            await self._record_failure(mail, partial(self._defer, mail, attempts, pause, reason))
         elif mail.kind == "create":
             # Not awaited: who waits here may be the parent itself.
-            task = asyncio.create_task(self._record_failure(mail, self._give_up_child(mail, attempts, error)))
+            task = asyncio.create_task(self._record_failure(mail, partial(self._give_up_child, mail, attempts, error)))
             self._giving_up.add(task)
             task.add_done_callback(self._giving_up.discard)
         else:
             log.warning("mail failed for the last time, it is a dead letter now")
-            await self._record_failure(mail, self._bury(mail, attempts, reason))
+            await self._record_failure(mail, partial(self._bury, mail, attempts, reason))
 
-    async def _record_failure(self, mail: Mail, work: Coroutine[Any, Any, None]) -> None:
+    async def _record_failure(self, mail: Mail, work: Callable[[], Awaitable[None]]) -> None:
         """Record a failure, and let go of the message whether that succeeds or not."""
         pair = (mail.sender, mail.target)
         try:
-            await work
+            await work()
         except Exception:
             logger.exception("a failed attempt could not be recorded", mail=mail.id)
             self.pause()

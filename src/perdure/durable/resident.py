@@ -16,6 +16,7 @@ because the store lost an acknowledgement and with it the effects of a commit th
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -138,13 +139,15 @@ class Resident:
                     logger.exception("action raised", instance=str(self.address), action=label)
                     self.report({"type": ERROR_EXECUTION, "data": {"action": label, **error_data(error)}})
 
+        def ended(action: asyncio.Task[None]) -> None:
+            if inspect.iscoroutine(work):
+                work.close()  # it may have been stopped before it had begun
+            self._actions.discard(action)
+            self._arrived.set()
+
         action = asyncio.create_task(run(), name=f"action {label}")
         self._actions.add(action)
-        action.add_done_callback(self._action_ended)
-
-    def _action_ended(self, action: asyncio.Task[None]) -> None:
-        self._actions.discard(action)
-        self._arrived.set()
+        action.add_done_callback(ended)
 
     # -- the loop ----------------------------------------------------------------------------------
 
