@@ -69,6 +69,10 @@ test: $(STAMP) ## the tests, without the slow ones
 test-slow: $(STAMP) ## the slow tests: real processes, long simulations
 	@$(PYTEST) -n $(JOBS) -m slow $(ARGS) || { status=$$?; [ $$status -eq 5 ] && echo "there are no slow tests"; }
 
+.PHONY: simulate
+simulate: $(STAMP) ## random worlds with a failing store: 3000 of them, `SEEDS=a:b` others, `SEED=n` one with its log
+	$(if $(SEED),,SEEDS=$${SEEDS:-1000:4000}) SEED=$(SEED) $(PYTEST) tests/simulation -n $(if $(SEED),0,$(JOBS)) $(ARGS)
+
 .PHONY: coverage
 coverage: $(STAMP) ## the tests with branch coverage; the pure engine has to be covered whole
 	@rm -f .coverage .coverage.*
@@ -117,8 +121,10 @@ conformance-record: ## record the XState cases again (needs Node)
 bench: bench-engine bench-store bench-http ## every benchmark
 
 .PHONY: bench-engine
-bench-engine: $(STAMP) ## transitions per second of the pure engine
-	$(BIN)/python benchmarks/engine.py
+bench-engine: $(STAMP) ## the pure engine beside XState and other Python libraries (XState needs Node)
+	@UV_PROJECT_ENVIRONMENT=$(VENV)-bench $(BIN)/uv sync --frozen --quiet --no-dev --group bench --python $(BIN)/python
+	@if command -v npm >/dev/null; then cd benchmarks && npm install --silent --no-fund --no-audit --no-package-lock; fi
+	@$(VENV)-bench/bin/python -m benchmarks.engine $(ARGS)
 
 .PHONY: bench-store
 bench-store: $(STAMP) ## commits per second of each store
@@ -146,4 +152,4 @@ clean: ## remove what the tools have left behind; keeps .venv
 
 .PHONY: distclean
 distclean: clean ## remove .venv too
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-bench

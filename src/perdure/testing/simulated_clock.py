@@ -42,7 +42,7 @@ class SimulatedClock:
                 self._now = max(self._now, due)
                 future.set_result(None)
                 await self._let_others_run()
-        self._now = until
+        self._now = max(self._now, until)  # another task may have moved it further meanwhile
         await self._let_others_run()
 
     async def _let_others_run(self) -> None:

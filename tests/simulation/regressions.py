@@ -1,0 +1,13 @@
+"""Seeds of worlds in which something broke once, and what it was. They are run every time.
+
+A seed stands for its world only as long as the machines and the clients of the worlds stay as they are: who changes
+those keeps in mind that each of these has a test of its own in ``tests/durable``, which stays.
+"""
+
+from __future__ import annotations
+
+REGRESSIONS: dict[int, str] = {
+    279: "a request whose turn was in hand when the runtime closed was never answered",
+    341: "what an instance sent to itself overtook what it had sent before and what had failed",
+    390: "mail overtook mail of the same sender whose failure was not recorded yet",
+}
