@@ -27,7 +27,7 @@ from perdure.durable.watchers import InstanceState, Subscription, Watchers, stat
 from perdure.entropy import Entropy, prefixed_id
 from perdure.errors import InvalidParameter, InvalidState, NotFound
 from perdure.json_value import JsonObject, json_copy
-from perdure.statechart.event import to_event
+from perdure.statechart.event import EventLike, to_event
 
 __all__ = ["InstanceState", "Runtime", "RuntimeSettings", "Subscription"]
 
@@ -207,12 +207,12 @@ class Runtime:
         return await self._ask(address, Envelope(message, settles=True))
 
     async def send(
-        self, address: Address, event: JsonObject | str, *, auth_context: JsonObject | None = None
+        self, address: Address, event: EventLike, *, auth_context: JsonObject | None = None
     ) -> InstanceState:
         """Send an event and answer once the instance has settled, or at the processing timeout with what it reached.
 
-        Raises ``NotFound``, ``InvalidState`` (paused or ended), ``InvalidParameter`` (an event without a ``type``:
-        ``"event"``), ``AuthorizerRefused``, ``EventFailed``, ``ContextTooLarge``.
+        Raises ``NotFound``, ``InvalidState`` (paused or ended), ``InvalidParameter`` (an event without a ``type``, or
+        one that does not fit its schema: ``"event"``), ``AuthorizerRefused``, ``EventFailed``, ``ContextTooLarge``.
         """
         message = Deliver(event=as_json(to_event(event), "event"), auth_context=auth_context)
         return await self._ask(address, Envelope(message, settles=True))

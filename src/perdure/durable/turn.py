@@ -141,13 +141,15 @@ def turn(
         refused = InvalidState(f"{address} has ended in status 'error': {work.snapshot.error}")
         return work.finish(refused=refused)
     if message.auth_context is not None and not is_word:
+        context = work.snapshot.context
         ensure_writable(
             definition,
             WriteRequest(
                 type="event",
                 machine_instance_name=address.instance,
                 state=work.snapshot.value,
-                context=work.snapshot.context,
+                # A typed machine that has just lost a child holds its context as a value.
+                context=context if isinstance(context, dict) else json_copy(context),
                 event=message.event,
                 auth_context=message.auth_context,
                 sender=sender_of(message.sender),

@@ -245,6 +245,7 @@ class Binder:
             raise EventFailed(f"pure at {label} returned an inline callable; name it among the machine's actions")
         binder = Binder(self.implementations, Defects())
         binder.resolve_state = self.resolve_state
+        binder.schemas = self.schemas
         action = binder.action(config, label)
         try:
             binder.defects.raise_if_any()
@@ -375,6 +376,7 @@ class Binder:
         if isinstance(source, PersistentSource):
             self.defects.add(path, "a persistent child cannot be an activity", "Invoke it, or spawn it.")
             return None
+        self.invoked(source, False, path)
         return child_id, source, params
 
     def unnamed_service(self, name: str, config: Any, path: str, params: Json) -> tuple[str, Json] | None:
@@ -394,7 +396,7 @@ class Binder:
         if before != with_data and self.has_typed_context:
             self.defects.add(
                 path,
-                f"the service {source!r} is invoked with data here and without elsewhere, or the other way round",
+                f"the service {source!r} is given data at one place and the context at another",
                 "What it is given has one type: give it another name here.",
             )
 
