@@ -12,7 +12,6 @@ pydantic is not imported: a class is taken for a model of it by the methods that
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -135,7 +134,7 @@ def event_type_of(declared: type[Any]) -> str | None:
     """The event type that a class says it has; ``None`` when it says none, or is no class for events.
 
     It says so by ``type: ClassVar[str] = "add"``, by a field ``type: Literal["add"] = "add"``, or, a msgspec
-    ``Struct``, by ``tag="add", tag_field="type"``.
+    ``Struct``, by ``tag="add"``.
     """
     if not is_schema_type(declared):
         return None
@@ -176,6 +175,6 @@ def copy_with(value: Any, changes: Mapping[str, Any]) -> Any:
 
 def read_model(declared: type[Any], value: Any) -> Any:
     """How msgspec reads a pydantic model within a dataclass or a ``Struct``."""
-    if is_model_type(typing.get_origin(declared) or declared):
+    if is_model_type(declared):
         return declared.model_validate_json(encode_json(value))
     raise NotImplementedError(f"objects of type {declared.__name__}")

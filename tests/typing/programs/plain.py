@@ -11,11 +11,11 @@ class Light(msgspec.Struct, frozen=True):
     switched: int = 0
 
 
-class Switch(msgspec.Struct, frozen=True, tag="switch", tag_field="type"):
+class Switch(msgspec.Struct, frozen=True, tag="switch"):
     by: str
 
 
-class Break(msgspec.Struct, frozen=True, tag="break", tag_field="type"):
+class Break(msgspec.Struct, frozen=True, tag="break"):
     pass
 
 
