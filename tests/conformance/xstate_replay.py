@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from perdure.errors import PerdureError
 from perdure.statechart import Machine, Snapshot, Step, initial, transition
 from perdure.statechart.effect import (
@@ -27,6 +29,7 @@ from perdure.statechart.effect import (
     Send,
     StartChild,
     StopChild,
+    Target,
 )
 from perdure.statechart.step import Scope, stop
 from tests.conformance.xstate_vocabulary import build
@@ -58,7 +61,7 @@ def replay(case: Recorded) -> list[Recorded]:
         step: Recorded = {"event": event}
         try:
             if actor is None or actor.snapshot is None:
-                actor = Actor(world, build(case["machine"]))
+                actor = Actor(world, build(case["machine"], by_xstate=case.get("written", False)))
                 actor.enter()
             elif isinstance(event, int):
                 world.advance(event)
@@ -72,6 +75,10 @@ def replay(case: Recorded) -> list[Recorded]:
             step |= seen(actor, actor.snapshot, sees=case.get("sees", False))
             if event is not None and case.get("sees", False):
                 step["changed"] = actor.changed
+            if "asks" in case:
+                step["asked"] = asked(actor.machine, actor.snapshot, case["asks"])
+            if "resolves" in case:
+                step["resolved"] = [resolved(actor.machine, value) for value in case["resolves"]]
         steps.append(step)
     return steps
 
@@ -88,6 +95,25 @@ def seen(actor: Actor, snapshot: Snapshot, *, sees: bool) -> Iterator[tuple[str,
         active = {node for leaf in nodes for node in (leaf, *leaf.ancestors())}
         yield "tags", sorted(snapshot.tags)
         yield "meta", {node.id: node.meta for node in active if node.meta is not None}
+
+
+def asked(machine: Machine, snapshot: Snapshot, asks: Recorded) -> Recorded:
+    """What the state tells."""
+    return {
+        "can": {event: machine.can(snapshot, event) for event in asks["events"]},
+        "hasTag": {tag: snapshot.has_tag(tag) for tag in asks["tags"]},
+        "matches": [snapshot.matches(value) for value in asks["values"]],
+        "meta": machine.meta(snapshot),
+        "nextEvents": sorted(machine.next_events(snapshot)),
+        "strings": sorted(snapshot.to_strings()),
+    }
+
+
+def resolved(machine: Machine, value: Any) -> Any:
+    try:
+        return machine.resolve(value).value
+    except PerdureError:
+        return "error"
 
 
 @dataclass(frozen=True)
@@ -144,7 +170,7 @@ class World:
 class Running(Protocol):
     """A child of any kind."""
 
-    def receive(self, event: Event) -> None: ...
+    def receive(self, event: Event, origin: Target | None = None) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -160,14 +186,15 @@ class Actor:
         self.snapshot: Snapshot | None = None
         self.changed = True
         self.children: dict[str, Running] = {}
-        self.mailbox: deque[Event] = deque()
+        self.mailbox: deque[tuple[Event, Target | None]] = deque()
         self.is_busy = False
 
     def enter(self) -> None:
         self.work(lambda: self.perform(initial(self.machine, scope=self.scope)))
 
-    def receive(self, event: Event) -> None:
-        self.mailbox.append(event)
+    def receive(self, event: Event, origin: Target | None = None) -> None:
+        """Take an event; ``origin`` is who sent it, if that is an actor that goes on."""
+        self.mailbox.append((event, origin))
         if not self.is_busy:
             self.work(lambda: None)
 
@@ -177,14 +204,16 @@ class Actor:
             first()
             while self.mailbox:
                 assert self.snapshot is not None
-                event = self.mailbox.popleft()
-                self.forward(event)
-                self.perform(transition(self.machine, self.snapshot, event, scope=self.scope))
+                event, origin = self.mailbox.popleft()
+                if origin is None:
+                    self.forget_ended(event)
+                scope = msgspec.structs.replace(self.scope, origin=origin)
+                self.perform(transition(self.machine, self.snapshot, event, scope=scope))
         finally:
             self.mailbox.clear()
             self.is_busy = False
 
-    def forward(self, event: Event) -> None:
+    def forget_ended(self, event: Event) -> None:
         """A child whose end this reports is no more."""
         for prefix in ("done.invoke.", "error.platform."):
             if event["type"].startswith(prefix):
@@ -229,10 +258,13 @@ class Actor:
         match effect.target:
             case ChildTarget(id=child_id):
                 if child_id in self.children:
-                    self.children[child_id].receive(effect.event)
+                    self.children[child_id].receive(effect.event, ParentTarget())
             case ParentTarget():
                 assert self.parent is not None
-                self.parent.receive(effect.event)
+                event = effect.event
+                if event["type"] == "xstate.error":
+                    event = {"type": f"error.platform.{self.name}", "data": event["data"]}
+                self.parent.receive(event, ChildTarget(self.name))
             case _:
                 self.receive(effect.event)
 
@@ -267,14 +299,14 @@ class Service:
                 self.answer({"type": f"error.platform.{self.effect.id}", "data": "thrown"})
             case "says":
                 trace.append(f"start {self.effect.source}")
-                self.soon(lambda: self.answer({"type": self.first}))
+                self.soon(lambda: self.say({"type": self.first}))
             case "promise":
                 trace.append(f"start {self.effect.source}")
                 self.promise({"type": f"done.invoke.{self.effect.id}", "data": self.first})
             case "failing":
                 trace.append(f"start {self.effect.source}")
                 self.promise({"type": f"error.platform.{self.effect.id}", "data": self.first})
-            case "one" | "two" | "three":
+            case "one" | "two" | "three" | "beep" | "flash":
                 trace.append(f"start {self.word}")
 
     def soon(self, act: Callable[[], None]) -> None:
@@ -290,15 +322,19 @@ class Service:
         if not self.is_stopped:
             self.parent.receive(event)
 
-    def receive(self, event: Event) -> None:
+    def say(self, event: Event) -> None:
+        if not self.is_stopped:
+            self.parent.receive(event, ChildTarget(self.effect.id))
+
+    def receive(self, event: Event, origin: Target | None = None) -> None:
         if self.word == "echo":
-            self.answer({"type": "ECHO", "data": event["type"]})
+            self.say({"type": "ECHO", "data": event["type"]})
         elif self.word in ("one", "two", "three"):
             self.parent.world.trace.append(f"{self.word} gets {event['type']}")
 
     def stop(self) -> None:
         self.is_stopped = True
-        if self.word in ("one", "two", "three"):
+        if self.word in ("one", "two", "three", "beep", "flash"):
             self.parent.world.trace.append(f"stop {self.word}")
 
 

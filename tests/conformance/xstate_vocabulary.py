@@ -14,12 +14,16 @@ from perdure.statechart import (
     cancel,
     choose,
     create_machine,
+    escalate,
+    forward_to,
     log,
     pure,
     raise_,
+    respond,
     send,
     send_parent,
     send_to,
+    start,
     stop,
 )
 
@@ -29,11 +33,15 @@ Config = dict[str, Any]
 
 ACTION_KEYS = ("entry", "exit", "actions")
 SERVICES = ("one", "two", "three", "promise", "failing", "says", "echo", "tells", "throwing", "machine")
+ACTIVITIES = ("beep", "flash")
 
 
-def build(written: Config, where: str = "") -> Machine:
-    """The machine of a case, or of one of its children, whose states then say ``where`` they are."""
-    config = instrumented({"id": where or "m", **written}, where)
+def build(written: Config, where: str = "", *, by_xstate: bool = False) -> Machine:
+    """The machine of a case, or of one of its children, whose states then say ``where`` they are.
+
+    With ``by_xstate`` it is the JSON of a machine whose states say so already.
+    """
+    config = written if by_xstate else instrumented({"id": where or "m", **written}, where)
     found = set(action_names(config)) | {"picked zero", "picked other"}
     found |= {name for pure_name in found if pure_name.startswith("pure:") for name in pure_name[5:].split("+")}
     texts = {text.replace("pick:", "zero:") for text in strings(config)}
@@ -41,7 +49,8 @@ def build(written: Config, where: str = "") -> Machine:
         with_functions(config),
         actions={name: action(name) for name in found},
         guards={name: test for name in texts if (test := guard(name)) is not None},
-        services={name: lambda: None for name in texts if name.split(":")[0] in SERVICES},
+        services={name: lambda: None for name in texts if name.split(":")[0] in SERVICES}
+        | {name: lambda: None for name in ACTIVITIES},
         delays={"soon": 5, "later": lambda: 7},
     )
 
@@ -94,6 +103,14 @@ def action(name: str) -> Any:
             return send_parent(first)
         case "stop":
             return stop(first)
+        case "start":
+            return start(first)
+        case "answer":
+            return respond(first, delay=delay(second))
+        case "pass":
+            return forward_to(first, delay=delay(second))
+        case "escalate":
+            return escalate(first)
     return lambda: None
 
 
@@ -122,7 +139,7 @@ def action_names(config: Any, key: str = "") -> Iterator[str]:
         for item in config:
             yield from action_names(item, key)
     elif isinstance(config, dict):
-        if key in ACTION_KEYS and "type" in config:
+        if key in ACTION_KEYS and not config.get("type", "xstate.").startswith("xstate."):
             yield config["type"]
         for name, item in config.items():
             yield from action_names(item, name)

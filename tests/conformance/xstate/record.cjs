@@ -9,12 +9,16 @@
 // Services: "one", "two", "three" (callbacks that say what happens to them), "promise:x" and "failing:x" (with ":10" after ten
 // milliseconds), "says:A" (a callback that sends A back, with ":10" later), "echo" (a callback that answers ECHO to everything),
 // "tells" (a callback that says its context), "throwing" (it throws), "machine:k" (the machine children[k] of the case).
+//
+// More actions: "answer:A" (`respond`, "answer:A:10" later), "pass:child" (`forwardTo`, "pass:child:10"), "escalate:x",
+// "start:beep". Activities: "beep", "flash", which say that they start and stop. With `written` the recorded machine is the
+// JSON that XState makes of the one it runs. `asks` says what states are asked, `resolves` for which values there is a state.
 'use strict';
 const fs = require('fs');
 const path = require('path');
-const { createMachine, interpret, assign, actions } = require('xstate');
+const { createMachine, interpret, assign, actions, State } = require('xstate');
 
-const TOPICS = { ...require('./cases.cjs'), ...require('./cases_actors.cjs'), ...require('./random.cjs') };
+const TOPICS = { ...require('./cases.cjs'), ...require('./cases_actors.cjs'), ...require('./cases_surface.cjs'), ...require('./random.cjs') };
 const LONGEST = 200; // a trace of an endless loop is cut
 const ACTION_KEYS = new Set(['entry', 'exit', 'actions']);
 
@@ -26,7 +30,7 @@ function names(config, found, key) {
   } else if (Array.isArray(config)) {
     config.forEach((item) => names(item, found, key));
   } else if (config && typeof config === 'object') {
-    if (ACTION_KEYS.has(key) && config.type) found.add(config.type);
+    if (ACTION_KEYS.has(key) && config.type && !config.type.startsWith('xstate.')) found.add(config.type);
     for (const [name, item] of Object.entries(config)) names(item, found, name);
   }
   return found;
@@ -56,6 +60,10 @@ function action(name, trace) {
     case 'to': return actions.sendTo(first, { type: second }, delayed(third));
     case 'up': return actions.sendParent(first);
     case 'stop': return actions.stop(first);
+    case 'start': return actions.start(first);
+    case 'answer': return actions.respond(first, delayed(second));
+    case 'pass': return actions.forwardTo(first, delayed(second));
+    case 'escalate': return actions.escalate(first);
     default: return (context, event, meta) => {
       const { type, exec, ...parameters } = meta.action;
       trace.push(Object.keys(parameters).length ? `${name} ${JSON.stringify(parameters)}` : name);
@@ -119,11 +127,14 @@ function instrumented(config, where) {
 
 function machineOf(written, where, trace, clock, children) {
   const config = { predictableActionArguments: true, ...instrumented({ id: where || 'm', ...written }, where) };
-  const parts = { actions: {}, guards: {}, services: {}, delays: { soon: 5, later: () => 7 } };
+  const parts = { actions: {}, activities: {}, guards: {}, services: {}, delays: { soon: 5, later: () => 7 } };
   const all = names(config, new Set());
   for (const name of [...all]) if (name.startsWith('pure:')) name.slice(5).split('+').forEach((item) => all.add(item));
   ['picked zero', 'picked other'].forEach((name) => all.add(name));
   for (const name of all) parts.actions[name] = action(name, trace);
+  for (const name of ['beep', 'flash']) {
+    parts.activities[name] = () => { trace.push(`start ${name}`); return () => trace.push(`stop ${name}`); };
+  }
   for (const text of strings(config)) {
     const name = text.replace(/^pick:/, 'zero:');
     if (guard(name)) parts.guards[name] = guard(name);
@@ -158,7 +169,20 @@ class Clock {
 
 // -- recording ---------------------------------------------------------------------------------------------------------
 
-async function record({ name, machine, children, sees, events }) {
+const attempted = (ask) => { try { return ask(); } catch (error) { return 'error'; } };
+
+function asked(state, { events, tags, values }) {
+  return {
+    can: Object.fromEntries(events.map((event) => [event, state.can(event)])),
+    hasTag: Object.fromEntries(tags.map((tag) => [tag, state.hasTag(tag)])),
+    matches: values.map((value) => state.matches(value)),
+    meta: state.meta,
+    nextEvents: state.nextEvents.filter((event) => event !== '').sort(),
+    strings: state.toStrings().sort(),
+  };
+}
+
+async function record({ name, machine, children, sees, written, asks, resolves, events }) {
   const trace = [];
   const clock = new Clock();
   const steps = [];
@@ -174,6 +198,8 @@ async function record({ name, machine, children, sees, events }) {
       if (state.done) Object.assign(step, { done: true, output: output === undefined ? null : output });
       if (sees) Object.assign(step, { tags: [...state.tags].sort(), meta: state.meta });
       if (sees && event !== null) step.changed = !!state.changed;
+      if (asks) step.asked = asked(state, asks);
+      if (resolves) step.resolved = resolves.map((value) => attempted(() => actor.machine.resolveState(State.from(value, {})).value));
     }
     steps.push(JSON.parse(JSON.stringify(step)));
   };
@@ -186,7 +212,8 @@ async function record({ name, machine, children, sees, events }) {
   for (const event of events) {
     await attempt(event, () => (typeof event === 'number' ? clock.increment(event) : actor.send(event)));
   }
-  return { name, machine, ...(children ? { children } : {}), ...(sees ? { sees } : {}), steps };
+  const recorded = written ? JSON.parse(JSON.stringify(machineOf(machine, '', trace, clock, children))) : machine;
+  return { name, machine: recorded, ...(written ? { written } : {}), ...(asks ? { asks } : {}), ...(resolves ? { resolves } : {}), ...(children ? { children } : {}), ...(sees ? { sees } : {}), steps };
 }
 
 async function main() {
