@@ -1,63 +1,116 @@
-// The machines of engine.py on XState v4: prints a JSON object, events per second by name. XState is taken from the recorder.
+// One face of XState at work for engine.py: `node engine.cjs v4|v5|actor`.
+//
+// Reads lines {"workload", "seconds"} and answers each with {"count", "seconds", "where"}: how many events (or builds) it did,
+// in how much processor time of this process, and where the machine of the workload stands by now.
 'use strict';
-const path = require('path');
-const { createMachine, assign, actions } = require(
-  path.join(__dirname, '..', 'tests', 'conformance', 'xstate', 'node_modules', 'xstate')
-);
+const readline = require('readline');
+const v4 = require('xstate4');
+const v5 = require('xstate5');
+
+const FACE = process.argv[2];
+const is4 = FACE === 'v4';
+const { createMachine, assign } = is4 ? v4 : v5;
+const raise = is4 ? v4.actions.raise : v5.raise;
 
 const nothing = () => {};
-const build = (config) => createMachine({ id: 'm', predictableActionArguments: true, ...config });
+const build = (config) => createMachine({ id: 'm', ...(is4 ? { predictableActionArguments: true } : {}), ...config });
 
-const toggle = build({ initial: 'a', states: { a: { on: { T: 'b' } }, b: { on: { T: 'a' } } } });
+// -- the machines, as in engine_perdure.py -----------------------------------------------------------------------------
 
-const counter = build({
-  initial: 'a', context: { n: 0 },
-  states: { a: { on: { T: { cond: (c) => c.n >= 0, actions: assign({ n: (c) => c.n + 1 }) } } } },
-});
+const toggle = { initial: 'a', states: { a: { on: { T: 'b' } }, b: { on: { T: 'a' } } } };
+
+const counting = is4
+  ? { cond: (context) => context.n >= 0, actions: assign({ n: (context) => context.n + 1 }) }
+  : { guard: ({ context }) => context.n >= 0, actions: assign({ n: ({ context }) => context.n + 1 }) };
 
 const noisy = { entry: nothing, exit: nothing };
 const branch = (other) => ({
   ...noisy, initial: 'x',
   states: { x: { ...noisy, initial: 'y', states: { y: { ...noisy, initial: 'z', states: { z: { ...noisy, on: { T: `#m.${other}` } } } } } } },
 });
-const hierarchy = build({ initial: 'one', states: { one: branch('two'), two: branch('one') } });
 
 const region = { initial: 'x', states: { x: { on: { T: 'y' } }, y: { on: { T: 'x' } } } };
-const parallel = build({ type: 'parallel', states: { one: region, two: region, three: region, four: region } });
 
-const always = { initial: 's0', states: { s0: { on: { T: 's1' } } } };
-for (let i = 1; i < 11; i++) always.states[`s${i}`] = { always: `s${(i + 1) % 11}` };
-const chainOfAlways = build(always);
-
-const raised = { initial: 's0', states: { s0: { on: { T: { target: 's1', actions: actions.raise('R') } } } } };
-for (let i = 1; i < 10; i++) raised.states[`s${i}`] = { on: { R: { target: `s${i + 1}`, actions: actions.raise('R') } } };
-raised.states.s10 = { on: { R: 's0' } };
-const chainOfRaised = build(raised);
-
-function perSecond(machine, step) {
-  let state = machine.initialState;
-  const run = (count) => { for (let i = 0; i < count; i++) state = step(machine, state); };
-  run(2000);
-  let best = 0;
-  for (let round = 0; round < 5; round++) {
-    let count = 0;
-    const begin = process.cpuUsage();
-    const seconds = () => { const used = process.cpuUsage(begin); return (used.user + used.system) / 1e6; };
-    while (seconds() < 0.2) { run(200); count += 200; }
-    best = Math.max(best, count / seconds());
-  }
-  return best;
+function ring(size) {
+  const states = {};
+  for (let i = 0; i < size; i++) states[`s${i}`] = { on: { T: `s${(i + 1) % size}` } };
+  return { initial: 's0', states };
 }
 
-const transition = (machine, state) => machine.transition(state, 'T');
-const roundTrip = (machine, state) => machine.transition(machine.resolveState(JSON.parse(JSON.stringify(state))), 'T');
+// From a to b and from b to a, each through ten states that are left at once.
+function chains(first, link) {
+  const states = {};
+  for (const [from, to] of [['a', 'b'], ['b', 'a']]) {
+    states[from] = { on: { T: first(`${from}1`) } };
+    for (let i = 1; i <= 10; i++) states[`${from}${i}`] = link(i < 10 ? `${from}${i + 1}` : to, i === 10);
+  }
+  return { initial: 'a', states };
+}
 
-console.log(JSON.stringify({
-  toggle: perSecond(toggle, transition),
-  'guarded counter with assign': perSecond(counter, transition),
-  'four levels, entry and exit actions': perSecond(hierarchy, transition),
-  'four parallel regions': perSecond(parallel, transition),
-  'chain of 10 always': perSecond(chainOfAlways, transition),
-  'chain of 10 raised events': perSecond(chainOfRaised, transition),
-  'toggle, snapshot through JSON': perSecond(toggle, roundTrip),
-}));
+const CONFIGS = {
+  'toggle': toggle,
+  'guarded counter with assign': { initial: 'a', context: { n: 0 }, states: { a: { on: { T: counting } } } },
+  'four levels, entry and exit actions': { initial: 'one', states: { one: branch('two'), two: branch('one') } },
+  'four parallel regions': { type: 'parallel', states: { one: region, two: region, three: region, four: region } },
+  'ring of 200 states': ring(200),
+  'ring of 2,000 states': ring(2000),
+  'chain of 10 always': chains((target) => target, (target) => ({ always: target })),
+  'chain of 10 raised events': chains(
+    (target) => ({ target, actions: raise(is4 ? 'R' : { type: 'R' }) }),
+    (target, last) => ({ on: { R: last ? target : { target, actions: raise(is4 ? 'R' : { type: 'R' }) } } })
+  ),
+  'toggle, snapshot through JSON': toggle,
+  'building 1,000 states': ring(1000),
+};
+
+// -- what one event is, by face ----------------------------------------------------------------------------------------
+
+const EVENT = { type: 'T' };
+const fresh = (machine) => (is4 ? machine.initialState : v5.initialTransition(machine)[0]);
+const next = is4 ? (machine, state) => machine.transition(state, 'T') : (machine, state) => v5.transition(machine, state, EVENT)[0];
+const stored = (machine, state) => machine.resolveState(JSON.parse(JSON.stringify(state)));
+
+function session(workload) {
+  const config = CONFIGS[workload];
+  if (workload.startsWith('building')) {
+    let states = 0;
+    return {
+      step: () => { const machine = build(config); next(machine, fresh(machine)); states = Object.keys(machine.states).length; },
+      where: () => `${states}`,
+    };
+  }
+  const machine = build(config);
+  const place = (state) => (workload.startsWith('guarded') ? `${state.context.n}` : flat(state.value));
+  if (FACE === 'actor') {
+    let actor = v5.createActor(machine).start();
+    const again = () => { actor = v5.createActor(machine, { snapshot: JSON.parse(JSON.stringify(actor.getPersistedSnapshot())) }).start(); };
+    const send = () => actor.send(EVENT);
+    return { step: workload.endsWith('JSON') ? () => { again(); send(); } : send, where: () => place(actor.getSnapshot()) };
+  }
+  let state = fresh(machine);
+  const step = workload.endsWith('JSON') ? () => { state = next(machine, stored(machine, state)); } : () => { state = next(machine, state); };
+  return { step, where: () => place(state) };
+}
+
+const flat = (value) => (typeof value === 'string' ? value : Object.entries(value).map(([key, below]) => `${key}.${flat(below)}`).join(' '));
+
+function measure({ step }, seconds, batch) {
+  let count = 0;
+  const begin = process.cpuUsage();
+  for (;;) {
+    for (let i = 0; i < batch; i++) step();
+    count += batch;
+    const used = process.cpuUsage(begin);
+    const spent = (used.user + used.system) / 1e6;
+    if (spent >= seconds) return { count, seconds: spent };
+  }
+}
+
+let current = {};
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  const { workload, seconds } = JSON.parse(line);
+  if (current.workload !== workload) current = { workload, ...session(workload), batch: 1 };
+  const result = measure(current, seconds, current.batch);
+  current.batch = Math.max(1, Math.min(1000, Math.floor((result.count / result.seconds) * 0.005)));
+  console.log(JSON.stringify({ ...result, where: current.where() }));
+});

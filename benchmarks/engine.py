@@ -1,121 +1,163 @@
-"""Events per second of the pure engine, beside XState v4's ``machine.transition`` where Node and XState are there.
+"""The pure engine beside XState and other Python libraries: events per second of processor time, in one run.
 
-One event is one call: snapshot in, snapshot and effects out. Each figure is the best of several rounds in one thread,
-by processor time, so that a busy machine matters less. To compare: ``npm install`` in tests/conformance/xstate.
+Every contender has the same machines and events (``engine_perdure.py``, ``engine_peers.py``, ``engine.cjs``). They take
+turns, round after round, so that a busy minute hits all of them; what counts is the processor time of the contender's
+process, and of each the best round. After every round the machine has to stand where the number of events so far says.
 """
 
 from __future__ import annotations
 
+import gc
+import importlib.metadata
 import json
+import platform
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from perdure.statechart import (
-    Machine,
-    Snapshot,
-    assign,
-    create_machine,
-    decode_snapshot,
-    encode_snapshot,
-    initial,
-    raise_,
-    transition,
-)
+from benchmarks.engine_peers import PEERS, peer_session
+from benchmarks.engine_perdure import BUILDING, COUNTER, WORKLOADS, Session, perdure_session
 
 HERE = Path(__file__).parent
+WARM_UP = 2
 ROUNDS = 5
-ROUND_SECONDS = 0.2
-BATCH = 200
-
-Run = Callable[[Machine, Snapshot], Snapshot]
+ROUND_SECONDS = 0.15
+FACES = {"v4": "XState 4, transition", "v5": "XState 5, transition", "actor": "XState 5, actor"}
 
 
-def nothing() -> None:
-    """A custom action; the engine only names it in an effect."""
+def end_state(workload: str, count: int) -> str:
+    """Where a machine stands after so many events."""
+    if workload == BUILDING:
+        return "1000"
+    if workload == COUNTER:
+        return str(count)
+    if workload.startswith("ring"):
+        return f"s{count % len(WORKLOADS[workload]['states'])}"
+    if workload.startswith("four levels"):
+        return ("one.x.y.z", "two.x.y.z")[count % 2]
+    if workload.startswith("four parallel"):
+        return " ".join(f"{region}.{'xy'[count % 2]}" for region in ("one", "two", "three", "four"))
+    return "ab"[count % 2]
 
 
-def machines() -> dict[str, tuple[Machine, Run]]:
-    """What is measured, by name; ``engine.cjs`` has the same."""
-    noisy = {"entry": nothing, "exit": nothing}
+class InProcess:
+    """A Python library in this process."""
 
-    def branch(other: str) -> dict[str, Any]:
-        leaf = {**noisy, "on": {"T": f"#m.{other}"}}
-        below = {**noisy, "initial": "z", "states": {"z": leaf}}
-        return {**noisy, "initial": "x", "states": {"x": {**noisy, "initial": "y", "states": {"y": below}}}}
+    def __init__(self, workload: str, session: Session) -> None:
+        self.workload = workload
+        self.session = session
+        self.batch = 1
+        self.total = 0
 
-    region = {"initial": "x", "states": {"x": {"on": {"T": "y"}}, "y": {"on": {"T": "x"}}}}
-    counting = {"cond": lambda context: context["n"] >= 0, "actions": assign(n=lambda context: context["n"] + 1)}
-    always: dict[str, Any] = {"s0": {"on": {"T": "s1"}}}
-    always |= {f"s{i}": {"always": f"s{(i + 1) % 11}"} for i in range(1, 11)}
-    raised: dict[str, Any] = {"s0": {"on": {"T": {"target": "s1", "actions": raise_("R")}}}}
-    raised |= {f"s{i}": {"on": {"R": {"target": f"s{i + 1}", "actions": raise_("R")}}} for i in range(1, 10)}
-    raised["s10"] = {"on": {"R": "s0"}}
-    toggle = build({"initial": "a", "states": {"a": {"on": {"T": "b"}}, "b": {"on": {"T": "a"}}}})
-    counter = build({"initial": "a", "context": {"n": 0}, "states": {"a": {"on": {"T": counting}}}})
-    regions = dict.fromkeys(("one", "two", "three", "four"), region)
-    return {
-        "toggle": (toggle, handle),
-        "guarded counter with assign": (counter, handle),
-        "four levels, entry and exit actions": (
-            build({"initial": "one", "states": {"one": branch("two"), "two": branch("one")}}),
-            handle,
-        ),
-        "four parallel regions": (build({"type": "parallel", "states": regions}), handle),
-        "chain of 10 always": (build({"initial": "s0", "states": always}), handle),
-        "chain of 10 raised events": (build({"initial": "s0", "states": raised}), handle),
-        "toggle, snapshot through JSON": (toggle, handle_stored),
-    }
+    def round(self) -> float:
+        """Events per second of one round."""
+        gc.collect()
+        step, count, begin = self.session.step, 0, time.process_time()
+        while (spent := time.process_time() - begin) < ROUND_SECONDS:
+            for _ in range(self.batch):
+                step()
+            count += self.batch
+        self.batch = max(1, min(1000, int(count / spent * 0.005)))
+        self.total += count
+        found, wanted = self.session.where(), end_state(self.workload, self.total)
+        assert found == wanted, f"{self.workload}: stands at {found} and not at {wanted}"
+        return count / spent
 
 
-def build(config: dict[str, Any]) -> Machine:
-    return create_machine({"id": "m", **config})
+class InNode:
+    """A face of XState at one workload, in a process of its own: what it ran before would slow it down."""
+
+    def __init__(self, node: str, face: str, workload: str) -> None:
+        self.worker = subprocess.Popen(
+            [node, HERE / "engine.cjs", face], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.workload = workload
+        self.total = 0
+
+    def round(self) -> float:
+        requests, answers = pipe(self.worker.stdin), pipe(self.worker.stdout)
+        requests.write(json.dumps({"workload": self.workload, "seconds": ROUND_SECONDS}) + "\n")
+        requests.flush()
+        answer: dict[str, Any] = json.loads(answers.readline())
+        self.total += answer["count"]
+        wanted = end_state(self.workload, self.total)
+        assert answer["where"] == wanted, f"{self.workload}: stands at {answer['where']} and not at {wanted}"
+        return float(answer["count"] / answer["seconds"])
+
+    def stop(self) -> None:
+        pipe(self.worker.stdin).close()
+        self.worker.wait()
 
 
-def handle(machine: Machine, snapshot: Snapshot) -> Snapshot:
-    return transition(machine, snapshot, "T").snapshot
+def pipe(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream
 
 
-def handle_stored(machine: Machine, snapshot: Snapshot) -> Snapshot:
-    return transition(machine, decode_snapshot(encode_snapshot(snapshot)), "T").snapshot
-
-
-def per_second(machine: Machine, run: Run) -> float:
-    """Events per second, the best round."""
-    snapshot = initial(machine).snapshot
-    best = 0.0
-    for _ in range(ROUNDS):
-        count, begin = 0, time.process_time()
-        while (elapsed := time.process_time() - begin) < ROUND_SECONDS:
-            for _ in range(BATCH):
-                snapshot = run(machine, snapshot)
-            count += BATCH
-        best = max(best, count / elapsed)
+def measure(workload: str, node: str | None) -> dict[str, float]:
+    """Events per second by contender; the first rounds of each are for warming up."""
+    contenders: dict[str, InProcess | InNode] = {"perdure": InProcess(workload, perdure_session(workload))}
+    nodes = {title: InNode(node, face, workload) for face, title in FACES.items()} if node else {}
+    contenders |= nodes
+    for peer in PEERS:
+        session = peer_session(peer, workload)
+        if session is not None:
+            contenders[peer] = InProcess(workload, session)
+    best = dict.fromkeys(contenders, 0.0)
+    for round_number in range(WARM_UP + ROUNDS):
+        for name, contender in contenders.items():
+            rate = contender.round()
+            if round_number >= WARM_UP:
+                best[name] = max(best[name], rate)
+    for worker in nodes.values():
+        worker.stop()
     return best
 
 
-def xstate_per_second() -> dict[str, float]:
-    """The same for XState v4; empty where it cannot run."""
+def node_with_xstate() -> str | None:
     node = shutil.which("node")
-    if node is None or not (HERE.parent / "tests/conformance/xstate/node_modules/xstate").is_dir():
-        return {}
-    answer = subprocess.run([node, HERE / "engine.cjs"], check=True, capture_output=True, text=True)
-    return dict(json.loads(answer.stdout))
+    if node is not None and (HERE / "node_modules" / "xstate5").is_dir():
+        return node
+    print("XState is left out: it needs Node and npm.\n")
+    return None
+
+
+def describe(node: str | None) -> str:
+    """The versions measured."""
+    parts = [f"Python {platform.python_version()}"]
+    for peer in PEERS:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            parts.append(f"{peer} {importlib.metadata.version(peer)}")
+    if node:
+        packages = json.loads((HERE / "package.json").read_text())["dependencies"]
+        parts += [package.removeprefix("npm:") for package in packages.values()]
+        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+        parts.append(f"Node {version.strip()}")
+    return ", ".join(parts)
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×" if ratio >= 0.95 else f"{ratio:.2f}×"
 
 
 def main() -> None:
-    xstate = xstate_per_second()
-    print("| events per second | perdure | XState 4.38.3 | ratio |\n|---|--:|--:|--:|")
-    for name, (machine, run) in machines().items():
-        ours = per_second(machine, run)
-        theirs = xstate.get(name)
-        beside = f"{theirs:,.0f} | {ours / theirs:.1f}" if theirs else "– | –"
-        print(f"| {name} | {ours:,.0f} | {beside} |")
-    if not xstate:
-        print("\nXState was not measured: it needs Node, and `npm install` in tests/conformance/xstate.")
+    """Measure the workloads named on the command line, or all."""
+    node = node_with_xstate()
+    names = ["perdure", *(FACES.values() if node else ()), *PEERS]
+    print(describe(node) + "\n")
+    print("Per second of processor time; in brackets how many times faster perdure is. –: it cannot express it.\n")
+    print(f"| | {' | '.join(names)} |\n|---{'|--:' * len(names)}|")
+    for workload in sys.argv[1:] or WORKLOADS:
+        rates = measure(workload, node)
+        cells = [f"{rates['perdure']:,.0f}"]
+        for name in names[1:]:
+            rate = rates.get(name)
+            cells.append("–" if rate is None else f"{rate:,.0f} ({times(rates['perdure'] / rate)})")
+        print(f"| {workload} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
