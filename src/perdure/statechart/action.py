@@ -115,12 +115,11 @@ INTERNAL = "#_internal"
 SENDER = "#_sender"
 
 
-def assign(
-    assignment: Mapping[str, Any] | Callable[..., Mapping[str, Any]] | None = None, /, **values: Any
-) -> AssignConfig:
+def assign(assignment: Mapping[str, Any] | Callable[..., Any] | None = None, /, **values: Any) -> AssignConfig:
     """Change the context: by a callable that returns the keys to change, or key by key with values and callables.
 
-    The new context is a new dict; the old one is never changed. ``spawn_persistent`` may be called inside.
+    The new context is a new dict, or a new value of its type, which a callable may also return as a whole; the old one
+    is never changed. ``spawn_persistent`` may be called inside.
     """
     if callable(assignment):
         if values:

@@ -34,7 +34,14 @@ def read_context(config: Any, declared: Any, binder: Binder) -> tuple[Schema[Any
         config = dict if declared is None else declared
     if declared is None:
         declared = type_in(config)
-    schema = None if declared is dict else schema_for(declared, "context_type", defects)
+    schema = None
+    if declared is not dict:
+        try:
+            schema = Schema(declared)
+        except TypeError as error:
+            suggestion = "Give a dataclass, a msgspec Struct, a pydantic model or dict."
+            defects.add("context_type", str(error), suggestion)
+            return None, dict
     if is_schema_type(config) or config is dict:
         if config is not declared:
             defects.add(PLACE, f"the context is {config.__name__}, and context_type is another class")
@@ -52,20 +59,13 @@ def type_in(config: Any) -> type[Any]:
     made = type(config)
     if callable(config):
         try:
-            made = inspect.signature(config, eval_str=True).return_annotation
-            if made is inspect.Signature.empty:
-                made = type(config())
+            annotated = (
+                inspect.signature(config, eval_str=True).return_annotation if inspect.isroutine(config) else None
+            )
+            made = type(config()) if annotated in (None, inspect.Signature.empty) else annotated
         except Exception:  # told when an actor is created: the reason may be gone by then
             return dict
     return made if is_schema_type(made) else dict
-
-
-def schema_for(declared: Any, place: str, defects: Defects) -> Schema[Any] | None:
-    try:
-        return Schema(declared)
-    except TypeError as error:
-        defects.add(place, str(error), "Give a dataclass, a msgspec Struct, a pydantic model or dict.")
-        return None
 
 
 def first_of_class(schema: Schema[Any] | None) -> FirstContext:

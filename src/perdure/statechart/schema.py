@@ -46,7 +46,7 @@ class Schema(Generic[T]):
             self.read = declared.model_validate_json  # type: ignore[attr-defined]  # what makes it a model
         else:
             try:
-                self.read = msgspec.json.Decoder(declared, dec_hook=read_model).decode
+                self.read = reader(declared)
             except Exception as error:  # NameError for an annotation that names nothing, TypeError for an odd union
                 raise TypeError(f"{declared.__name__} cannot be read from JSON: {text_of(error)}") from error
 
@@ -99,6 +99,57 @@ def reason(error: Exception) -> str:
         return text_of(error)
     found = [(".".join(map(str, ("$", *each["loc"]))), each["msg"]) for each in errors()]
     return "; ".join(f"{message} - at `{place}`" for place, message in found)
+
+
+def reader(declared: type[T]) -> Callable[[bytes], T]:
+    """How msgspec reads a class.
+
+    It leaves plain defaults of dataclasses to the class, and then does not write them: where there can be any, they
+    are put into the value.
+    """
+    read = msgspec.json.Decoder(declared, dec_hook=read_model).decode
+    if not mentions_dataclass(msgspec.inspect.type_info(declared), set()):
+        return read
+
+    def read_whole(data: bytes) -> T:
+        value = read(data)
+        fill_in_defaults(value)
+        return value
+
+    return read_whole
+
+
+def mentions_dataclass(part: object, seen: set[int]) -> bool:
+    """Whether a type, as msgspec describes it, has to do with a dataclass whose values have a ``__dict__``."""
+    if isinstance(part, tuple):
+        return any(mentions_dataclass(item, seen) for item in part)
+    if not isinstance(part, msgspec.Struct) or id(part) in seen:
+        return False
+    seen.add(id(part))
+    if isinstance(part, msgspec.inspect.DataclassType) and part.cls.__dictoffset__:
+        return True
+    return any(mentions_dataclass(getattr(part, name), seen) for name in part.__struct_fields__)
+
+
+def fill_in_defaults(value: Any) -> None:
+    """Give every dataclass in a value that was just read the attributes that it only has by its class."""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        parts: Any = value
+    elif isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, msgspec.Struct):
+        parts = [getattr(value, name) for name in value.__struct_fields__]
+    elif dataclasses.is_dataclass(value):
+        parts = []
+        for field in dataclasses.fields(value):
+            part = getattr(value, field.name)
+            if hasattr(value, "__dict__") and field.name not in value.__dict__:
+                object.__setattr__(value, field.name, part)
+            parts.append(part)
+    else:
+        return
+    for part in parts:
+        fill_in_defaults(part)
 
 
 # -- from values to plain data ---------------------------------------------------------------------

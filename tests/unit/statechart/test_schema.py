@@ -303,3 +303,50 @@ def test_no_type_is_said_by_what_is_no_class_for_events_or_says_nothing_useful()
 def test_an_event_that_does_not_fit_is_refused(kind: Any) -> None:
     with pytest.raises(Misfit, match="it is no By"):
         EventSchema("by", kind).decoded({"type": "by", "n": "many"})
+
+
+# -- defaults of dataclasses -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Leaf:
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SlottedLeaf:
+    n: int = 1
+
+
+class Branch(msgspec.Struct, frozen=True):
+    leaf: Leaf
+    others: tuple[Leaf, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tree:
+    listed: list[Leaf]
+    named: dict[str, Leaf]
+    chosen: frozenset[Leaf]
+    branch: Branch
+    slotted: SlottedLeaf
+    above: Tree | None = None
+
+
+def test_defaults_of_dataclasses_are_written_wherever_they_are() -> None:
+    branch: dict[str, Any] = {"leaf": {}, "others": [{}]}
+    below: dict[str, Any] = {"listed": [{}], "named": {"a": {}}, "chosen": [{}], "branch": branch, "slotted": {}}
+    tree = Schema(Tree).decoded({**below, "above": below})
+    full: dict[str, Any] = {
+        "listed": [{"n": 1}],
+        "named": {"a": {"n": 1}},
+        "chosen": [{"n": 1}],
+        "branch": {"leaf": {"n": 1}, "others": [{"n": 1}]},
+        "slotted": {"n": 1},
+        "above": None,
+    }
+    assert plain(tree) == {**full, "above": full}
+
+
+def test_a_struct_writes_the_defaults_of_the_dataclasses_in_it() -> None:
+    assert plain(Schema(Branch).decoded({"leaf": {}})) == {"leaf": {"n": 1}, "others": []}

@@ -176,7 +176,7 @@ def test_the_context_given_is_merged_over_the_machines_own() -> None:
 
 def test_a_context_that_is_no_object_is_refused() -> None:
     with pytest.raises(InvalidParameter):
-        initial(machine({}), [1])  # type: ignore[arg-type]
+        initial(machine({}), [1])
 
 
 def test_each_actor_has_a_context_of_its_own() -> None:
