@@ -9,7 +9,17 @@ import pytest
 from tests.architecture.source_tree import PACKAGE, TESTS, SourceFile, files_with_tests
 
 # Folders named after a property of the whole system and not after a part of it.
-OF_THE_WHOLE = {"architecture", "conformance", "contract", "documents", "e2e", "examples", "scenarios", "simulation"}
+OF_THE_WHOLE = {
+    "architecture",
+    "conformance",
+    "contract",
+    "documents",
+    "e2e",
+    "examples",
+    "scenarios",
+    "simulation",
+    "typing",
+}
 
 every_test_file = pytest.mark.parametrize("file", files_with_tests(), ids=lambda file: file.name)
 

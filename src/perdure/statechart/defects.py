@@ -9,6 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from perdure.errors import ConfigDefect, MachineConfigError
@@ -43,9 +44,16 @@ class Defects:
 
 def child_path(path: str, key: str | int) -> str:
     """The JSON path of a member: ``.key`` where the key is plain, else ``["a key"]``, or ``[0]``."""
+    return path + last_part(key)
+
+
+@lru_cache(maxsize=4096)
+def last_part(key: str | int) -> str:
+    """The part of a path that names a member. Kept, since every part of a config is given its path, and most share
+    keys."""
     if isinstance(key, int):
-        return f"{path}[{key}]"
-    return f"{path}.{key}" if PLAIN_KEY.fullmatch(key) else f"{path}[{json.dumps(key)}]"
+        return f"[{key}]"
+    return f".{key}" if PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key)}]"
 
 
 def with_paths(config: Any, path: str) -> list[tuple[Any, str]]:
