@@ -7,8 +7,10 @@ not take the other instances along. Only the interruption of the whole process p
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import linecache
+import sys
 import traceback
 import types
 from collections.abc import Callable, Sequence
@@ -119,8 +121,10 @@ def load_definition(source: str, file_name: str) -> Definition:
     Raises ``MachineCodeError`` with file, line and reason when it does not import or lacks an export, and
     ``MachineConfigError`` with every defect when its machine cannot be built.
     """
-    module = types.ModuleType("perdure_machine")
+    module = types.ModuleType(module_name(source, file_name))
     module.__file__ = file_name
+    # Where dataclasses, msgspec and pydantic look up what an annotation names, some of them not before they need it.
+    sys.modules[module.__name__] = module
     # So that tracebacks and inspect show the lines of a module that may exist nowhere on disk.
     linecache.cache[file_name] = (len(source), None, source.splitlines(keepends=True), file_name)
     try:
@@ -136,6 +140,11 @@ def load_definition(source: str, file_name: str) -> Definition:
         reason = f"does not import: {type(error).__name__}: {error}"
         raise MachineCodeError(reason, file=file_name, line=line_in(error, file_name)) from error
     return definition_of(vars(module), file_name)
+
+
+def module_name(source: str, file_name: str) -> str:
+    """The same for the same code, so that loading it again takes no further room among the modules."""
+    return f"perdure_machine_{hashlib.sha256(f'{file_name}:{source}'.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
 def definition_of(exports: dict[str, Any], file_name: str) -> Definition:
