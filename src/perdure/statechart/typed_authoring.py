@@ -117,14 +117,13 @@ class Types(Functions[C, E], Generic[C, E]):
         self.events = events or {}
         """The classes of events by type."""
 
-    if not TYPE_CHECKING:
-
-        def __class_getitem__(cls, parameters: Any) -> Callable[[], Types[Any, Any]]:
-            context, events = parameters if isinstance(parameters, tuple) else (parameters, dict)
-            context = get_origin(context) or context
-            if context is not dict and not is_schema_type(context):
-                raise TypeError(f"{context!r} is no dataclass, msgspec Struct, pydantic model or dict")
-            return partial(cls, context, event_classes(events))
+    def __class_getitem__(cls, parameters: Any) -> Callable[[], Types[Any, Any]]:
+        given, events = parameters if isinstance(parameters, tuple) else (parameters, dict)
+        origin: Any = get_origin(given)
+        context = given if origin is None else origin
+        if context is not dict and not is_schema_type(context):
+            raise TypeError(f"{context!r} is no dataclass, msgspec Struct, pydantic model or dict")
+        return partial(cls, context, event_classes(events))
 
     def on(self, event: type[Event]) -> Functions[C, Event]:
         """Functions that are only used where an event of this class is handled.
