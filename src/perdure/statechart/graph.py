@@ -327,7 +327,11 @@ def timer_events(machine: Machine, snapshot: Snapshot) -> list[str]:
 
 
 def child_events(snapshot: Snapshot) -> Iterator[JsonObject]:
-    """The two ways in which each running child may end, with nothing in particular as data."""
-    for child_id in snapshot.children:
-        yield {"type": done_invoke_type(child_id), "data": None}
-        yield {"type": error_platform_type(child_id), "data": {"name": "Error", "message": "the child failed"}}
+    """The two ways in which each running child may end, with nothing in particular as data; the end of an activity is
+    none of the machine's business.
+    """
+    for child in snapshot.children.values():
+        if child.activity:
+            continue
+        yield {"type": done_invoke_type(child.id), "data": None}
+        yield {"type": error_platform_type(child.id), "data": {"name": "Error", "message": "the child failed"}}

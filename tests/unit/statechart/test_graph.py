@@ -185,6 +185,12 @@ def test_ends_of_running_children_are_offered_when_asked_for() -> None:
     ]
 
 
+def test_the_ends_of_activities_are_not_among_the_events() -> None:
+    states = {"a": {"activities": lambda: None, "on": {"GO": "b"}}, "b": {}}
+    graph = reachable(machine({"initial": "a", "states": states}), ["GO"], children=True)
+    assert edges(graph) == [("a", "GO", "b")]
+
+
 def test_a_given_end_of_a_child_comes_while_it_runs_and_instead_of_the_one_without_data() -> None:
     events = {"done.invoke.fetch": [{"data": "page 1"}, {"data": "page 2"}], "error.platform.other": [{}]}
     graph = reachable(fetching(), events, children=True)
