@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from structlog.testing import capture_logs
 
 from perdure.durable.records import KeyRecord
 from perdure.errors import InvalidToken
 from perdure.server.auth import Authenticator
 from perdure.stores.memory import MemoryStore
 from perdure.tokens import AUDIENCE, KeyPair
+from tests.server.captured_log import captured_log
 from tests.server.world import ORG, World, problem, started_world
 
 REFUSED = (401, "invalid-token")
@@ -309,7 +309,7 @@ async def test_a_key_sealed_with_another_master_key_is_a_failure_of_the_server()
         await world.store.create_key(moved)
         token = world.token(KeyPair(id="sbk_moved", secret="sbsec_does_not_matter_here_at_all"))
         async with world.bare_client(token=token) as client:
-            with capture_logs() as lines:
+            with captured_log() as lines:
                 response = await client.get("/machines")
 
     assert problem(response) == (500, "internal-error")

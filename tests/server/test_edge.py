@@ -11,10 +11,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Message
-from structlog.testing import capture_logs
 
 from perdure.durable.records import Address
 from perdure.errors import PerdureError, SnapshotMismatch, StoreError
+from tests.server.captured_log import captured_log
 from tests.server.world import ORG, World, problem, started_world
 
 
@@ -137,7 +137,7 @@ async def test_a_failure_is_answered_with_an_id_that_the_log_explains(
 ) -> None:
     monkeypatch.setattr(world.runtime, "read", failing(error))
 
-    with capture_logs() as lines:
+    with captured_log() as lines:
         response = await client.get("/machines/light/i/hall")
 
     assert problem(response) == (500, code)
@@ -151,7 +151,7 @@ async def test_a_failure_is_answered_with_an_id_that_the_log_explains(
 async def test_every_request_is_one_log_line_that_can_be_switched_off(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "perdure.server")
     async with started_world(log_requests=True) as world, await world.client() as client:
-        with capture_logs() as lines:
+        with captured_log() as lines:
             await client.get("/machines?cursor=")
             await client.get("/nothing")
 
@@ -160,7 +160,7 @@ async def test_every_request_is_one_log_line_that_can_be_switched_off(caplog: py
         ("info", "GET", "/nothing", 404),
     ]
     async with started_world(log_requests=False) as world, await world.client() as client:
-        with capture_logs() as lines:
+        with captured_log() as lines:
             await client.get("/machines")
 
     assert lines == []
@@ -187,7 +187,7 @@ async def test_a_caller_that_hangs_up_early_is_no_failure(world: World) -> None:
     async def send(message: Message) -> None:
         answers.append(message)
 
-    with capture_logs() as lines:
+    with captured_log() as lines:
         await world.app(scope, receive, send)
 
     assert answers == []
@@ -204,7 +204,7 @@ async def test_an_answer_that_breaks_off_is_logged_and_left_to_the_server(world:
         if message["type"] == "http.response.body":
             raise ValueError("the socket has a bug")
 
-    with capture_logs() as lines, pytest.raises(ValueError, match="bug"):
+    with captured_log() as lines, pytest.raises(ValueError, match="bug"):
         await world.app(scope, receive, send)
 
     assert [(line["log_level"], line["status"]) for line in lines] == [("error", 200)]

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from starlette.types import Message
-from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from perdure.durable.records import Address
 from perdure.errors import StoreError
+from tests.server.captured_log import captured_log
 from tests.server.world import ORG, World, started_world
 
 HALL = Address(ORG, "light", "hall")
@@ -268,7 +268,7 @@ async def test_a_failing_subscription_is_an_internal_error_for_its_subscriber(
 
     monkeypatch.setattr(world.runtime, "subscribe", fail)
     async with connected(world) as socket:
-        with capture_logs() as lines:
+        with captured_log() as lines:
             await say(socket, subscription("1"))
             refusal = await hear(socket)
         await silence(socket)
@@ -487,7 +487,7 @@ async def test_a_client_that_is_gone_while_we_send_is_no_failure(world: World) -
     reader.say(subscription("1"))
     await reader.blocked.wait()
 
-    with capture_logs() as lines:
+    with captured_log() as lines:
         reader.failure = ConnectionResetError("gone")
         reader.let_through()
         await reader.serving
@@ -502,7 +502,7 @@ async def test_a_failure_of_ours_is_logged_and_closes_the_connection(world: Worl
     reader.say(subscription("1"))
     await reader.blocked.wait()
 
-    with capture_logs() as lines:
+    with captured_log() as lines:
         reader.failure = ValueError("a bug")
         reader.let_through()
         await reader.serving

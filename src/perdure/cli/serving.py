@@ -20,8 +20,10 @@ from typing import Any
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
+from structlog.typing import Processor
 
 from perdure.errors import InvalidParameter
+from perdure.logs import PROCESSORS
 
 __all__ = ["configure_log", "is_loopback", "listen", "run_server", "serve_until_signal", "url_of"]
 
@@ -100,23 +102,17 @@ async def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
 
 def configure_log(*, level: str = "info") -> None:
     """Log to standard error: lines for a person in a terminal, JSON otherwise."""
-    renderer: Any
+    rendering: list[Processor]
     if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
-        exceptions: list[Any] = []
+        rendering = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
-        renderer = structlog.processors.JSONRenderer()
-        exceptions = [structlog.processors.format_exc_info]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *exceptions,
-            renderer,
-        ]
-    )
+        rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    PROCESSORS[:] = [
+        structlog.stdlib.filter_by_level,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *rendering,
+    ]
     numeric = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(
         level=max(numeric, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
