@@ -36,7 +36,7 @@ def raising(error: BaseException) -> Callable[[], Any]:
 
 
 async def soon(waiting: Any) -> Any:
-    return await asyncio.wait_for(waiting, 5)
+    return await asyncio.wait_for(waiting, 30)
 
 
 @wild
