@@ -30,7 +30,7 @@ from perdure import (
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.records import Address, InstanceRecord, Mail, Parent
 from perdure.durable.turn import CONTEXT_BYTES_MAX, Create, Deliver, Message, SetStatus, Stop, Turn, turn
-from perdure.statechart.effect import RunAction
+from perdure.statechart.effect import ChildTarget, RunAction, Send
 from perdure.statechart.snapshot import decode_snapshot
 
 HERE = Address("org", "here", "one")
@@ -468,3 +468,12 @@ def test_authorisation_comes_after_the_lost_children() -> None:
     )
     run(definition, created(definition), event("GO", auth_context={}), lost=("one",))
     assert [request.state for request in seen] == ["b"]
+
+
+def test_a_message_to_an_ephemeral_child_stays_an_effect() -> None:
+    definition = define(
+        {"a": {"invoke": {"id": "one", "src": service}, "on": {"GO": {"actions": send_to("one", "HI")}}}}
+    )
+    turned = run(definition, created(definition), event("GO"))
+    assert turned.commit.mail == ()
+    assert turned.effects == (Send(event={"type": "HI"}, target=ChildTarget("one"), id="HI"),)
