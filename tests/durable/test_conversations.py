@@ -15,6 +15,7 @@ from perdure import (
     respond,
     send_parent,
     send_to,
+    stop,
 )
 from perdure.durable.records import Address
 from tests.durable.world import World, at, types
@@ -105,6 +106,22 @@ async def test_a_passed_on_event_may_wait(world: World) -> None:
         await world.clock.advance(1000)
         await runtime.idle()
         assert (await runtime.read(at("child", "kid"))).context == {"n": 1}
+
+
+async def test_an_event_passed_on_to_a_service_that_takes_none_is_told(world: World) -> None:
+    started = asyncio.Event()
+
+    async def service() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    on = {"GO": {"actions": forward_to("work")}, "error.communication": {"actions": [INC, stop("work")]}}
+    world.machine("m", {"context": {"n": 0}, "invoke": {"id": "work", "src": service}, "on": on})
+    async with world.running() as runtime:
+        creating = asyncio.ensure_future(runtime.create_instance(at("m")))
+        await started.wait()
+        assert (await runtime.send(at("m"), "GO")).context == {"n": 1}
+        await creating
 
 
 FAILING = {
