@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from perdure.testing.simulated_clock import SimulatedClock
-from tests.durable.world import World, at, memory_store
+from tests.durable.world import World, at, memory_store, soon
 
 
 class ClockOnTheWall(SimulatedClock):
@@ -30,10 +29,6 @@ def world(clock: ClockOnTheWall) -> World:
     world = World(memory_store())
     world.clock = clock
     return world
-
-
-async def soon(waiting: Any) -> Any:
-    return await asyncio.wait_for(waiting, 5)
 
 
 TIMER = {"initial": "a", "states": {"a": {"after": {"3600000": "b"}, "on": {"X": "a"}}, "b": {}}}

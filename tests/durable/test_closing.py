@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from perdure import InvalidState, NotFound, assign
-from perdure.durable.store import Store
 from perdure.stores.memory import MemoryStore
-from perdure.testing.faulty_store import Faults, with_faults
-from tests.durable.world import World, at, types
+from tests.durable.world import FaultyWorld, at, soon, types
 
 COUNTER: dict[str, Any] = {
     "initial": "on",
@@ -21,23 +19,9 @@ COUNTER: dict[str, Any] = {
 }
 
 
-class FaultyWorld(World):
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.faults = Faults()
-        super().__init__(self._faulty_store)
-
-    def _faulty_store(self) -> Store:
-        return with_faults(self.store, self.faults)
-
-
 @pytest.fixture
 def world() -> FaultyWorld:
     return FaultyWorld()
-
-
-async def soon(waiting: Any) -> Any:
-    return await asyncio.wait_for(waiting, 5)
 
 
 @pytest.mark.parametrize("method", ["load", "commit"])

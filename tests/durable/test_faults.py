@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from perdure import InstanceExists, NotFound, Runtime, assign, persistent, send, send_to
-from perdure.durable.store import Store
 from perdure.errors import StoreError
 from perdure.stores.memory import MemoryStore
-from perdure.testing.faulty_store import Faults, with_faults
-from tests.durable.world import ORG, World, at, types
+from tests.durable.world import ORG, FaultyWorld, World, a_while, at, reference, soon, types
 
 COUNTER: dict[str, Any] = {
     "initial": "on",
@@ -27,40 +25,15 @@ COLLECTOR: dict[str, Any] = {
 RETRIES = (1_000, 5_000, 15_000, 30_000)
 
 
-def reference(machine: str, instance: str = "one") -> dict[str, str]:
-    return {"type": "statebacked.instance", "id": "x", "machineName": machine, "machineInstanceName": instance}
-
-
 def sender_of(**targets: list[str]) -> dict[str, Any]:
     """A machine that at GO sends each event of each list to that machine's instance ``one``."""
     actions = [send_to(reference(machine), event) for machine, events in targets.items() for event in events]
     return {"initial": "a", "states": {"a": {"on": {"GO": {"actions": actions}}}}}
 
 
-class FaultyWorld(World):
-    """A world over a memory store whose faults the test orders."""
-
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.faults = Faults()
-        super().__init__(self._faulty_store)
-
-    def _faulty_store(self) -> Store:
-        return with_faults(self.store, self.faults)
-
-
 @pytest.fixture
 def world() -> FaultyWorld:
     return FaultyWorld()
-
-
-async def soon(waiting: Any) -> Any:
-    return await asyncio.wait_for(waiting, 5)
-
-
-async def a_while() -> None:
-    for _ in range(30):
-        await asyncio.sleep(0)
 
 
 async def all_idle(world: World, runtime: Runtime, *pauses: float) -> None:

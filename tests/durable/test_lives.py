@@ -8,34 +8,12 @@ from typing import Any
 import pytest
 
 from perdure import NotFound, assign, persistent, send, send_to
-from perdure.durable.store import Store
-from perdure.stores.memory import MemoryStore
-from perdure.testing.faulty_store import Faults, with_faults
-from tests.durable.world import World, at, types
-
-
-class FaultyWorld(World):
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.faults = Faults()
-        super().__init__(self._faulty_store)
-
-    def _faulty_store(self) -> Store:
-        return with_faults(self.store, self.faults)
+from tests.durable.world import FaultyWorld, World, a_while, at, soon, types
 
 
 @pytest.fixture
 def world() -> FaultyWorld:
     return FaultyWorld()
-
-
-async def soon(waiting: Any) -> Any:
-    return await asyncio.wait_for(waiting, 5)
-
-
-async def a_while() -> None:
-    for _ in range(30):
-        await asyncio.sleep(0)
 
 
 async def test_nothing_of_a_deleted_instance_reaches_the_one_that_takes_its_name(world: FaultyWorld) -> None:

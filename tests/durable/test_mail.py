@@ -20,12 +20,7 @@ from perdure import (
     spawn_persistent,
 )
 from perdure.durable.records import Address
-from tests.durable.world import ORG, World, at, journal, types
-
-
-def reference(machine: str, instance: str) -> dict[str, str]:
-    return {"type": "statebacked.instance", "id": "x", "machineName": machine, "machineInstanceName": instance}
-
+from tests.durable.world import ORG, World, at, journal, reference, types
 
 # -- timers --------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perdure import AuthorizerRefused, EventFailed, assign, send
-from tests.durable.world import World, at, memory_store, types
+from tests.durable.world import World, at, memory_store, soon, types
 
 
 class Unspeakable(Exception):
@@ -33,10 +33,6 @@ def raising(error: BaseException) -> Callable[[], Any]:
         raise error
 
     return function
-
-
-async def soon(waiting: Any) -> Any:
-    return await asyncio.wait_for(waiting, 30)
 
 
 @wild

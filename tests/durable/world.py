@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from perdure.durable.store import Store
 from perdure.hosts.in_process import InProcessHost
 from perdure.stores.memory import MemoryStore
 from perdure.stores.sqlite import SqliteStore
+from perdure.testing.faulty_store import Faults, with_faults
 from perdure.testing.simulated_clock import CountingEntropy, SimulatedClock
 
 ORG = "org_tests"
@@ -67,6 +69,18 @@ class World:
             yield runtime
 
 
+class FaultyWorld(World):
+    """A world over a memory store whose faults the test orders."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.faults = Faults()
+        super().__init__(self._faulty_store)
+
+    def _faulty_store(self) -> Store:
+        return with_faults(self.store, self.faults)
+
+
 def at(machine: str, instance: str = "one") -> Address:
     return Address(ORG, machine, instance)
 
@@ -80,3 +94,19 @@ async def journal(runtime: Runtime, address: Address) -> list[JournalEntry]:
 async def types(runtime: Runtime, address: Address) -> list[str]:
     """The types of the events in an instance's journal."""
     return [entry.event["type"] for entry in await journal(runtime, address)]
+
+
+async def soon(waiting: Any) -> Any:
+    """What is waited for, or a failure instead of a test that hangs; a slow machine has time enough."""
+    return await asyncio.wait_for(waiting, 30)
+
+
+async def a_while() -> None:
+    """Let everything run that can run now."""
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+def reference(machine: str, instance: str = "one") -> dict[str, str]:
+    """A reference to an instance, as a context keeps it."""
+    return {"type": "statebacked.instance", "id": "x", "machineName": machine, "machineInstanceName": instance}
