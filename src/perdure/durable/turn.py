@@ -177,7 +177,7 @@ def create(
             ),
         )
     assert message.version_id is not None, "the runtime looks it up"
-    scope = engine.Scope(fresh_name=fresh_name, has_parent=bool(message.parents))
+    scope = scope_of(address, message.parents, fresh_name)
     step = engine.initial(definition.machine, message.context, scope=scope)
     record = InstanceRecord(
         address=address,
@@ -191,6 +191,15 @@ def create(
     work = Work(definition, address, record, now, fresh_name)
     work.absorb(step, {"type": INIT}, message.sender)
     return work.finish(consumed=message.mail_id, is_new=True)
+
+
+def scope_of(address: Address, parents: tuple[Parent, ...], fresh_name: Callable[[], str]) -> engine.Scope:
+    """What the engine is told of the instance's surroundings."""
+    return engine.Scope(
+        fresh_name=fresh_name,
+        has_parent=bool(parents),
+        address=InstanceTarget(address.machine, address.instance),
+    )
 
 
 def ensure_accepting(address: Address, record: InstanceRecord) -> None:
@@ -238,7 +247,7 @@ class Work:
         self.definition = definition
         self.address = address
         self.record = record
-        self.scope = engine.Scope(fresh_name=fresh_name, has_parent=bool(record.parents))
+        self.scope = scope_of(address, record.parents, fresh_name)
         self.snapshot: Snapshot = record.snapshot
         self.status = record.status
         self.sequence = record.sequence

@@ -27,8 +27,9 @@ from perdure.statechart.event import done_state_type as done_state
 from perdure.statechart.event import error_platform_type as error_platform
 from perdure.statechart.guard import and_, in_state, not_, or_
 from perdure.statechart.machine import Machine
+from perdure.statechart.reference import instance_reference
 from perdure.statechart.snapshot import Snapshot, decode_snapshot, encode_snapshot
-from perdure.statechart.spawning import persistent, spawn_persistent
+from perdure.statechart.spawning import persistent, spawn, spawn_persistent
 from perdure.statechart.step import Scope, Step, initial, transition
 from perdure.statechart.typed_authoring import Types
 
@@ -53,6 +54,7 @@ __all__ = [
     "forward_to",
     "in_state",
     "initial",
+    "instance_reference",
     "log",
     "not_",
     "or_",
@@ -63,6 +65,7 @@ __all__ = [
     "send",
     "send_parent",
     "send_to",
+    "spawn",
     "spawn_persistent",
     "start",
     "stop",

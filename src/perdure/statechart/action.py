@@ -30,6 +30,7 @@ from perdure.statechart.effect import (
 from perdure.statechart.event import ERROR_EXECUTION, ESCALATED, EventLike, done_state_type, to_event
 from perdure.statechart.guard import Test
 from perdure.statechart.machine import After, Invoke, StateNode
+from perdure.statechart.reference import ACTOR_REFERENCE, INSTANCE_REFERENCE
 from perdure.statechart.spawning import spawner
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def assign(assignment: Mapping[str, Any] | Callable[..., Any] | None = None, /, 
     """Change the context: by a callable that returns the keys to change, or key by key with values and callables.
 
     The new context is a new dict, or a new value of its type, which a callable may also return as a whole; the old one
-    is never changed. ``spawn_persistent`` may be called inside.
+    is never changed. ``spawn`` and ``spawn_persistent`` may be called inside.
     """
     if callable(assignment):
         if values:
@@ -289,22 +290,29 @@ class SendEvent(msgspec.Struct, frozen=True):
                 return
         target = self.target(step.context, step.event, step)
         if target != SENDER:
-            step.send(event, as_target(target), self.id or event["type"], delay)
+            step.send(event, as_target(target, step), self.id or event["type"], delay)
         elif step.origin is None:
             step.no_receiver("the sender of the event it handles", event)
         else:
             step.send(event, step.origin, self.id or event["type"], delay)
 
 
-def as_target(value: Any) -> Target | None:
-    """What a send's target means: one of the reserved names, a child's id, or a reference to an instance."""
+def as_target(value: Any, step: Macrostep) -> Target | None:
+    """What a send's target means: one of the reserved names, a child's id, or a reference."""
     if value == SELF:
         return SelfTarget()
     if value == PARENT:
         return ParentTarget()
     if isinstance(value, str):
         return ChildTarget(value)
-    if isinstance(value, Mapping) and value.get("type") == "statebacked.instance":
+    if isinstance(value, Mapping) and value.get("type") == ACTOR_REFERENCE:
+        return step.target_at(value.get("path"))
+    return instance_at(value)
+
+
+def instance_at(value: Any) -> InstanceTarget | None:
+    """The instance that a reference names, if it is a reference to one."""
+    if isinstance(value, Mapping) and value.get("type") == INSTANCE_REFERENCE:
         machine, instance = value.get("machineName"), value.get("machineInstanceName")
         if isinstance(machine, str) and isinstance(instance, str):
             return InstanceTarget(machine, instance)

@@ -19,8 +19,10 @@ from perdure.statechart import guard as gua
 from perdure.statechart.callables import UniformCall, accepted_parameters, uniform
 from perdure.statechart.defects import Defects, child_path, describe, nearest
 from perdure.statechart.delay import as_milliseconds, computed_delay
-from perdure.statechart.machine import Implementations, PersistentSource, StateNode
+from perdure.statechart.machine import Implementations, StateNode
+from perdure.statechart.reference import ACTOR_REFERENCE
 from perdure.statechart.schema import typed_event
+from perdure.statechart.service_binding import ServiceBinder, is_text, parameters
 from perdure.statechart.typed_machine import Schemas, TypedAssign, TypedCustom
 from perdure.statechart.xstate_objects import BUILT_IN_ACTIONS, GUARD, action_of_object
 
@@ -34,18 +36,18 @@ class Binder:
         self.implementations = implementations
         self.defects = defects
         self.actions: dict[str, Callable[..., Any]] = {}
-        self.services: dict[str, Any] = {}
+        self.services = ServiceBinder(self)
         self.following: list[str] = []
         """The names whose implementations are being bound right now, to tell when they go round in a circle."""
-        self.gets_data: dict[str, bool] = {}
-        """For each invoked service whether it is given its invocation's ``data`` instead of the context."""
         self.schemas: Schemas | None = None
         """Set by the front end: what context and events are made of, when they are typed."""
         self.resolve_state: Callable[[Json, str], tuple[StateNode, ...]]
         """Set by the front end: the states that ``in_state`` names."""
 
     def check_implementations(self) -> None:
-        """Check what implements the names, and take in every custom action: ``pure`` may name one at run time."""
+        """Check what implements the names, and take in every custom action and service: ``pure`` and ``spawn`` may name
+        one at run time.
+        """
         for kind in ("actions", "guards", "services", "delays"):
             known: object = getattr(self.implementations, kind)
             if not isinstance(known, Mapping):
@@ -54,6 +56,7 @@ class Binder:
         for name, implementation in self.implementations.actions.items():
             if callable(implementation):
                 self.custom_action(name, implementation, None, child_path("actions", str(name)))
+        self.services.bind_names()
 
     @contextmanager
     def followed(self, kind: str, name: str, path: str) -> Iterator[bool]:
@@ -174,7 +177,7 @@ class Binder:
         return None if value is None else act.LogValue(self.plained(value), config.label)
 
     def start_action(self, config: act.StartConfig, path: str) -> act.Action | None:
-        bound = self.activity(config.activity, path)
+        bound = self.services.activity(config.activity, path)
         if bound is None:
             return None
         child_id, source, params = bound
@@ -313,7 +316,7 @@ class Binder:
             return lambda context, event, step: any(test(context, event, step) for test in tests)
         return lambda context, event, step: not tests[0](context, event, step)
 
-    # -- delays, services, data --------------------------------------------------------------------
+    # -- delays --------------------------------------------------------------------------------------
 
     def delay(self, config: Any, path: str, params: Json = None) -> UniformCall | None:
         """Bind a delay: a callable that gives milliseconds, or the name that nobody knows when it was computed."""
@@ -336,69 +339,6 @@ class Binder:
             return None
         function = self.function(config, path, "the delay", params)
         return None if function is None else computed_delay(function, known, path, self.uniform)
-
-    def service(self, config: Any, path: str, params: Json = None) -> tuple[str | PersistentSource, Json] | None:
-        """Bind an invocation's source to what it is known by, and its parameters.
-
-        A service is anything that a runner of children can run: a callable, another machine, and what else it knows.
-        """
-        if isinstance(config, PersistentSource):
-            if not is_text(config.machine):
-                self.defects.add(path, f"a persistent child's machine cannot be {describe(config.machine)}")
-            return config, params
-        if isinstance(config, Mapping) and isinstance(config.get("type"), str):
-            config, params = config["type"], parameters(config, params)
-        if not isinstance(config, str):
-            return self.unnamed_service(path, config, path, params)
-        known = self.implementations.services
-        if config not in known:
-            self.defects.add(path, f"the service {config!r} is not implemented", nearest(config, known))
-            return None
-        implementation = known[config]
-        if isinstance(implementation, (str, Mapping, PersistentSource)):
-            with self.followed("service", config, path) as is_new:
-                return self.service(implementation, path, params) if is_new else None
-        return self.unnamed_service(config, implementation, path, params)
-
-    def activity(self, config: Any, path: str) -> tuple[str | None, str, Json] | None:
-        """Bind an activity to the id it was given, the service that it is, and its parameters."""
-        child_id = None
-        if isinstance(config, Mapping) and "id" in config:
-            # XState writes a name without an id of its own as both.
-            child_id = None if config["id"] == config.get("type") else config["id"]
-            if child_id is not None and not is_text(child_id):
-                self.defects.add(child_path(path, "id"), f"an activity's id cannot be {describe(child_id)}")
-            config = {key: value for key, value in config.items() if key != "id"}
-        bound = self.service(config, path)
-        if bound is None:
-            return None
-        source, params = bound
-        if isinstance(source, PersistentSource):
-            self.defects.add(path, "a persistent child cannot be an activity", "Invoke it, or spawn it.")
-            return None
-        self.invoked(source, False, path)
-        return child_id, source, params
-
-    def unnamed_service(self, name: str, config: Any, path: str, params: Json) -> tuple[str, Json] | None:
-        if config is None or isinstance(config, (bool, int, float, Mapping, list, tuple)):
-            self.defects.add(
-                path, f"a service cannot be {describe(config)}", "Give a name, a callable, or another machine."
-            )
-            return None
-        if callable(config) and not self.check_parameters(config, path):
-            return None
-        self.services[name] = config
-        return name, params
-
-    def invoked(self, source: str, with_data: bool, path: str) -> None:
-        """Note what a service is given: in a typed machine it cannot be both the context and something else."""
-        before = self.gets_data.setdefault(source, with_data)
-        if before != with_data and self.has_typed_context:
-            self.defects.add(
-                path,
-                f"the service {source!r} is given data at one place and the context at another",
-                "What it is given has one type: give it another name here.",
-            )
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -479,18 +419,11 @@ class Binder:
         return True
 
 
-def parameters(config: Mapping[str, Any], outer: Json) -> Json:
-    """The other keys of ``{"type": name, ...}``; those of a reference win over those of what it refers to."""
-    return {**{key: value for key, value in config.items() if key != "type"}, **(outer or {})} or None
-
-
-def is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
 def is_address(value: Any) -> bool:
-    """Whether a send can go there: an id, or a reference to an instance."""
-    return value != "" and act.as_target(value) is not None
+    """Whether a send can go there: an id, or a reference."""
+    if isinstance(value, Mapping) and value.get("type") == ACTOR_REFERENCE:
+        return is_text(value.get("path"))
+    return is_text(value) or act.instance_at(value) is not None
 
 
 def is_child(value: Any) -> bool:

@@ -30,6 +30,8 @@ class Meta(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     """Where the machine stood before the event; ``None`` while it is being created."""
     params: Json = None
     """The other keys of a guard, action or service given as ``{"type": name, ...}``."""
+    reference: Json = None
+    """The reference by which other actors send to this one; ``None`` where the machine runs outside any system."""
 
 
 def accepted_parameters(function: Callable[..., Any]) -> int:

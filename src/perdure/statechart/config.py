@@ -105,11 +105,11 @@ def built_machine(
     """The machine of a config without defects; with schemas its actions and services read what they are called with."""
     binder = builder.binder
     schemas = binder.schemas
-    actions, services = binder.actions, binder.services
+    actions, services = binder.actions, binder.services.bound
     if schemas is not None:
         actions = {name: schemas.reading(function) for name, function in actions.items()}
         services = {
-            name: schemas.reading(service, reads_context=not binder.gets_data.get(name))
+            name: schemas.reading(service, reads_context=not binder.services.gets_data.get(name))
             if callable(service)
             else service
             for name, service in services.items()
@@ -121,6 +121,7 @@ def built_machine(
         actions=actions,
         services=services,
         resolve_action=binder.run_time_action,
+        resolve_service=binder.services.run_time,
         config=config,
         implementations=implementations,
         schemas=schemas,

@@ -10,13 +10,14 @@ states that are still active, each followed by the messages already sent to it; 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from perdure.json_value import Json, JsonObject
 
 __all__ = [
+    "ActorTarget",
     "Cancel",
     "ChildTarget",
     "Done",
@@ -48,6 +49,12 @@ class ChildTarget(msgspec.Struct, frozen=True, tag="child"):
     id: str
 
 
+class ActorTarget(msgspec.Struct, frozen=True, tag="actor"):
+    """An ephemeral actor that is no child of this one, addressed by its path: the ids from the root down to it."""
+
+    path: str
+
+
 class ParentTarget(msgspec.Struct, frozen=True, tag="parent"):
     """The actor (or, for a shared persistent child, all the actors) that started this one.
 
@@ -59,7 +66,7 @@ class SelfTarget(msgspec.Struct, frozen=True, tag="self"):
     """This actor's own mailbox: an external event, taken after all internal ones."""
 
 
-Target: TypeAlias = InstanceTarget | ChildTarget | ParentTarget | SelfTarget
+Target: TypeAlias = InstanceTarget | ActorTarget | ChildTarget | ParentTarget | SelfTarget
 
 
 class RunAction(msgspec.Struct, frozen=True, tag="run-action"):
@@ -94,19 +101,33 @@ class StartChild(msgspec.Struct, frozen=True, tag="start-child"):
 
     id: str
     source: str
-    """The service's name among the machine's services, or the machine of a persistent child."""
+    """The service's name among the machine's services, or the machine of a persistent child.
+
+    For a child spawned by value, ``behavior``, it is only what to call it.
+    """
     session: int
     event: JsonObject
     """The event that started it; a service sees it as its second argument."""
     context: Json
-    """For a service the parent's context; for a persistent child the initial context it is given, or ``None``."""
+    """For a service the parent's context, or the data it is given in its place; for a persistent child the initial
+    context it is given, or ``None``.
+    """
+    has_data: bool = False
+    """Whether ``context`` is what the child was given, and so the context of a child that is a machine."""
     instance: str | None = None
     """The instance name of a persistent child; ``None`` for an ephemeral one."""
     version: str | None = None
     detached: bool = False
     auto_forward: bool = False
     sync: bool = False
+    """Whether the parent wants an ``xstate.update`` event for every step of the child."""
+    snapshots: bool = False
+    """Whether the parent wants an ``xstate.snapshot.<id>`` event for every step of the child."""
     params: Json = None
+    behavior: Any = None
+    """What an assigner has spawned by value: a machine, a callable, or other actor logic. It is the one thing in an
+    effect that is not data, so that only a runner in the same process can start such a child.
+    """
 
 
 class StopChild(msgspec.Struct, frozen=True, tag="stop-child"):

@@ -22,6 +22,7 @@ __all__ = [
     "INIT",
     "INTERNAL_PREFIXES",
     "STOP",
+    "UPDATE",
     "EventLike",
     "after_type",
     "descriptor_matches",
@@ -29,6 +30,7 @@ __all__ = [
     "done_invoke_type",
     "done_state_type",
     "error_platform_type",
+    "snapshot_type",
     "to_event",
 ]
 
@@ -38,6 +40,8 @@ STOP = "xstate.stop"
 """The event that exit actions see when an actor is stopped from outside."""
 ERROR_COMMUNICATION = "error.communication"
 """Raised when a message has no receiver."""
+UPDATE = "xstate.update"
+"""What tells the parent of a synchronised child (``id``) where that stands now: the event's ``state``."""
 ERROR_EXECUTION = "error.execution"
 """Raised when something could not be carried out: an unknown dynamic delay, a custom action that raised."""
 ESCALATED = "xstate.error"
@@ -81,6 +85,11 @@ def done_invoke_type(child_id: str) -> str:
 
 def error_platform_type(child_id: str) -> str:
     return f"{ERROR_PLATFORM}{child_id}"
+
+
+def snapshot_type(child_id: str) -> str:
+    """What tells a parent that asked for it where its child stands now: the event's ``snapshot``."""
+    return f"xstate.snapshot.{child_id}"
 
 
 def to_event(value: Any) -> JsonObject:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from perdure.statechart.typed_machine import Schemas
 
 __all__ = [
+    "ActorLogic",
     "After",
     "Implementations",
     "Invoke",
@@ -69,6 +70,15 @@ class PersistentSource:
     detached: bool = False
 
 
+class ActorLogic:
+    """What a child may be besides a machine and a callable: the base class by which a build knows it for a service.
+
+    The engine only hands it on; ``perdure.actors.logic`` has the kinds there are, and runs them.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(slots=True, eq=False)
 class Invoke:
     """A child tied to a state: started once the state is entered to stay, stopped when it is left."""
@@ -82,6 +92,8 @@ class Invoke:
     instance_name: UniformCall | None = None
     auto_forward: bool = False
     sync: bool = False
+    snapshots: bool = False
+    """Whether the machine wants to know of every step of the child."""
     is_activity: bool = False
     """Whether it is one of the state's activities, whose end nobody waits for."""
     params: Json = None
@@ -216,6 +228,7 @@ class Machine(Generic[C]):
         actions: Mapping[str, Callable[..., Any]],
         services: Mapping[str, Any],
         resolve_action: Callable[[Any, str], Action],
+        resolve_service: Callable[[str], tuple[str | PersistentSource, Json]],
         config: Mapping[str, Any],
         implementations: Implementations,
         schemas: Schemas | None,
@@ -234,6 +247,8 @@ class Machine(Generic[C]):
         """Every service a ``StartChild`` effect may name, inline ones under their place in the config."""
         self.resolve_action = resolve_action
         """Turns an action that ``pure`` returned at run time into an ``Action``; raises ``EventFailed``."""
+        self.resolve_service = resolve_service
+        """What a service that ``spawn`` names at run time stands for, and its parameters; raises ``EventFailed``."""
         self.config = config
         self.implementations = implementations
         self.schemas = schemas

@@ -21,6 +21,7 @@ from perdure.json_value import Json, JsonObject
 from perdure.statechart.callables import Meta
 from perdure.statechart.configuration import Configuration
 from perdure.statechart.effect import (
+    ActorTarget,
     Cancel,
     ChildTarget,
     Done,
@@ -28,6 +29,7 @@ from perdure.statechart.effect import (
     Fail,
     InstanceTarget,
     ParentTarget,
+    SelfTarget,
     Send,
     StartChild,
     StopChild,
@@ -37,6 +39,7 @@ from perdure.statechart.effect import (
 from perdure.statechart.event import DONE_INVOKE, ERROR_COMMUNICATION, ERROR_PLATFORM
 from perdure.statechart.machine import Invoke, Machine, PersistentSource, StateNode, Transition
 from perdure.statechart.plan import plan_for
+from perdure.statechart.reference import ACTOR_REFERENCE, reference_of
 from perdure.statechart.snapshot import Child, Snapshot, Status
 
 if TYPE_CHECKING:
@@ -55,6 +58,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Names persistent children that were given no name; by default they are numbered."""
     has_parent: bool = True
     """Whether ``send_parent`` reaches anybody."""
+    address: Target | None = None
+    """Who this actor is, for references to it and to its children; ``None`` outside any system of actors."""
     origin: Target | None = None
     """The actor that sent the event and goes on running: ``respond`` reaches it. ``None`` for what nobody sent: from
     a client, a timer, or word of a child's end."""
@@ -74,6 +79,9 @@ class Macrostep:
     """Children announced by states entered in this macrostep, by id."""
     history: dict[str, tuple[str, ...]]
     children: dict[str, Child]
+    owns_children = False
+    """Whether ``children`` is this macrostep's own dict, and no longer the one of the snapshot before."""
+    forwarding: tuple[str, ...]
 
     def __init__(
         self,
@@ -96,10 +104,10 @@ class Macrostep:
         self.queue: list[JsonObject] = []
         """Internal events, first in first out; few enough that taking the first off a list is cheap."""
         if before is None:
-            self.history, self.children, self.children_started = {}, {}, 0
+            self.history, self.children, self.children_started, self.forwarding = {}, {}, 0, ()
         else:
             self.history, self.children = before.history, before.children
-            self.children_started = before.children_started
+            self.children_started, self.forwarding = before.children_started, before.forwarding
 
     # -- the algorithm -----------------------------------------------------------------------------
 
@@ -255,10 +263,12 @@ class Macrostep:
                 instance=instance,
                 version=version,
                 context=context,
+                has_data=invoke.data is not None,
                 state=invoke.state_id,
                 detached=detached,
                 auto_forward=invoke.auto_forward,
                 sync=invoke.sync,
+                snapshots=invoke.snapshots,
                 activity=invoke.is_activity,
                 params=invoke.params,
             )
@@ -281,14 +291,17 @@ class Macrostep:
         *,
         source: str,
         context: Any,
+        has_data: bool = False,
         instance: str | None = None,
         version: str | None = None,
         state: str | None = None,
         detached: bool = False,
         auto_forward: bool = False,
         sync: bool = False,
+        snapshots: bool = False,
         activity: bool = False,
         params: Json = None,
+        behavior: Any = None,
     ) -> None:
         """Ask for a child and record it. A child that already runs under this id is stopped first."""
         running = self.children.get(child_id)
@@ -306,8 +319,11 @@ class Macrostep:
             auto_forward=auto_forward,
             sync=sync,
             activity=activity,
+            by_value=behavior is not None,
         )
-        self.children = {**self.children, child_id: child}
+        self.own_children()[child_id] = child
+        if auto_forward:
+            self.forwarding = (*self.forwarding, child_id)
         self.effects.append(
             StartChild(
                 id=child_id,
@@ -315,12 +331,15 @@ class Macrostep:
                 session=session,
                 event=self.event,
                 context=context,
+                has_data=has_data,
                 instance=instance,
                 version=version,
                 detached=detached,
                 auto_forward=auto_forward,
                 sync=sync,
+                snapshots=snapshots,
                 params=params,
+                behavior=behavior,
             )
         )
 
@@ -329,7 +348,11 @@ class Macrostep:
 
         Any other is no error, as in XState.
         """
-        name = reference.get("id") if isinstance(reference, Mapping) else reference
+        name = reference
+        if isinstance(reference, Mapping):
+            name = reference.get("id")
+            if reference.get("type") == ACTOR_REFERENCE and reference.get("path") != self.path_of_child(name):
+                return  # somebody else's child
         running = [child for child in self.children.values() if name in names_of(child)]
         for child in running:
             self.stop_child(child)
@@ -338,8 +361,19 @@ class Macrostep:
                 if name in ((child_id, pending.invoke.source) if pending.invoke.is_activity else (child_id,)):
                     self.withdraw(child_id)
 
+    def own_children(self) -> dict[str, Child]:
+        """The children, as a dict that may be changed: a copy, made once however many start or stop."""
+        if not self.owns_children:
+            self.children, self.owns_children = dict(self.children), True
+        return self.children
+
+    def remove_child(self, child: Child) -> None:
+        del self.own_children()[child.id]
+        if child.auto_forward:
+            self.forwarding = tuple(other for other in self.forwarding if other != child.id)
+
     def stop_child(self, child: Child) -> None:
-        self.children = {key: other for key, other in self.children.items() if other is not child}
+        self.remove_child(child)
         self.effects.append(StopChild(child.id, child.session, child.source, child.instance))
 
     def forget_ended_child(self, event: JsonObject) -> Child | None:
@@ -350,7 +384,7 @@ class Macrostep:
             if event["type"].startswith(prefix):
                 child = self.children.get(event["type"][len(prefix) :])
                 if child is not None:
-                    self.children = {key: other for key, other in self.children.items() if other is not child}
+                    self.remove_child(child)
                     return child
         return None
 
@@ -362,9 +396,8 @@ class Macrostep:
 
     def forward_automatically(self, event: JsonObject) -> None:
         """Children that asked for it get every external event before the parent handles it."""
-        for child in self.children.values():
-            if child.auto_forward:
-                self.effects.append(Send(event, target_of(child), event["type"]))
+        for child_id in self.forwarding:
+            self.effects.append(Send(event, target_of(self.children[child_id]), event["type"]))
 
     def send(self, event: JsonObject, target: Target | None, send_id: str, delay: float | None) -> None:
         """Ask for a delivery. A message to a child that is about to start waits for it; one to nobody is reported."""
@@ -403,7 +436,29 @@ class Macrostep:
     # -- what guards and assigners may ask ---------------------------------------------------------
 
     def meta(self, params: Json) -> Meta:
-        return Meta(snapshot=self.before, params=params)
+        return Meta(snapshot=self.before, params=params, reference=reference_of(self.scope.address))
+
+    def path_of_child(self, child_id: Any) -> str:
+        """Where an ephemeral child is, among all actors of its system."""
+        address = self.scope.address
+        if isinstance(address, ActorTarget):
+            return f"{address.path}/{child_id}"
+        if isinstance(address, InstanceTarget):
+            return f"{address.machine}/{address.instance}/{child_id}"
+        return str(child_id)
+
+    def target_at(self, path: Any) -> Target | None:
+        """The ephemeral actor at a path: a child of this one, this one itself, or any other of its system."""
+        if not isinstance(path, str) or not path:
+            return None
+        address, prefix = self.scope.address, self.path_of_child("")
+        if isinstance(address, ActorTarget) and address.path == path:
+            return SelfTarget()
+        if path.startswith(prefix):
+            child_id = path[len(prefix) :]
+            if child_id in self.children or child_id in self.pending or "/" not in child_id:
+                return ChildTarget(child_id)
+        return ActorTarget(path)
 
     @property
     def origin(self) -> Target | None:

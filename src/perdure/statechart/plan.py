@@ -27,7 +27,7 @@ from perdure.statechart.entry_exit import (
     remove_conflicting_transitions,
     transition_domains,
 )
-from perdure.statechart.event import ERROR_PLATFORM
+from perdure.statechart.event import DONE_INVOKE, ERROR_PLATFORM
 from perdure.statechart.guard import Test
 from perdure.statechart.machine import Machine, StateNode, Transition, find_conflict
 
@@ -165,11 +165,12 @@ def entry_program(
 def quick_plan(machine: Machine, configuration: Configuration, event_type: str) -> QuickPlan | None:
     """The macrostep for an external event, where it performs no action, sets off nothing and ends nothing.
 
-    ``None`` where it may. An unhandled error of a child ends the machine, so that an error never has a quick plan. A
-    machine with schemas has none: its macrosteps begin by reading the context and the event.
+    ``None`` where it may. Word of a child's end changes the children, and may end the machine, so that it never has a
+    quick plan. A machine with schemas has none: its macrosteps begin by reading the context and the event.
     """
     candidates = configuration.candidates_for(machine, event_type)
-    if configuration.always or event_type.startswith(ERROR_PLATFORM) or machine.schemas is not None:
+    is_word = event_type.startswith((DONE_INVOKE, ERROR_PLATFORM))
+    if configuration.always or is_word or machine.schemas is not None:
         return None
     if len(candidates) > 1:
         first = tuple(dict.fromkeys(leaf[0] for leaf in candidates))

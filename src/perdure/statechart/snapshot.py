@@ -55,6 +55,8 @@ class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sync: bool = False
     activity: bool = False
     """Whether it is an activity: nobody waits for its end."""
+    by_value: bool = False
+    """Whether an assigner has spawned it by value: it has no name by which it could be started again."""
 
     @property
     def is_persistent(self) -> bool:
@@ -85,6 +87,8 @@ class Snapshot(msgspec.Struct, Generic[C], frozen=True, omit_defaults=True):
     error: Json = None
     """What went wrong, once ``status`` is ``"error"``."""
     format: int = 0
+    forwarding: tuple[str, ...] = ()
+    """The ids of the children that get every event before this actor handles it."""
 
     @property
     def is_done(self) -> bool:

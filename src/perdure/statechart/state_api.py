@@ -115,7 +115,7 @@ def restore(machine: Machine[C], data: bytes | str) -> Snapshot[C]:
             raise SnapshotMismatch(f"machine {machine.id!r} has no history state with the id {name!r}")
         recorded_states(machine, node, recorded)
     for child in snapshot.children.values():
-        if not child.is_persistent and child.source not in machine.services:
+        if not (child.is_persistent or child.by_value) and child.source not in machine.services:
             raise SnapshotMismatch(f"machine {machine.id!r} has no service {child.source!r}, which {child.id!r} runs")
         if child.state is not None and child.state not in machine.by_id:
             raise SnapshotMismatch(f"machine {machine.id!r} has no state {child.state!r}, which runs {child.id!r}")

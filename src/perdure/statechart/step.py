@@ -28,6 +28,7 @@ from perdure.statechart.event import INIT, STOP, EventLike, to_event
 from perdure.statechart.machine import Machine, StateNode
 from perdure.statechart.macrostep import Macrostep, Scope
 from perdure.statechart.plan import QuickPlan, entry_program, quick_plan
+from perdure.statechart.reference import reference_of
 from perdure.statechart.schema import is_schema_type, plain
 from perdure.statechart.snapshot import C, Snapshot
 
@@ -46,8 +47,14 @@ class Step(msgspec.Struct, Generic[C], frozen=True):
 DEFAULT_SCOPE = Scope()
 
 
-def initial(machine: Machine[C], context: JsonObject | C | None = None, *, scope: Scope = DEFAULT_SCOPE) -> Step[C]:
-    """Enter the machine. ``context`` is merged over the machine's own initial context, key by key.
+def initial(
+    machine: Machine[C],
+    context: JsonObject | C | None = None,
+    *,
+    replaces: bool = False,
+    scope: Scope = DEFAULT_SCOPE,
+) -> Step[C]:
+    """Enter the machine. ``context`` is merged over the machine's own initial context, key by key, or ``replaces`` it.
 
     Raises ``EventFailed`` when user code raises, ``MicrostepLimitExceeded`` when it does not become stable,
     ``InvalidParameter`` for a context that does not fit.
@@ -61,7 +68,7 @@ def initial(machine: Machine[C], context: JsonObject | C | None = None, *, scope
     complete_by_default(entering, add_with_ancestors(machine.root, None, entering))
     active: set[StateNode] = set()
     program, completes = entry_program(machine, entering, active)
-    first_context = {**machine.initial_context(), **(given or {})}
+    first_context = dict(given or {}) if replaces else {**machine.initial_context(), **(given or {})}
     step = machine.macrostep(machine, None, configuration_of(machine, active), first_context, {"type": INIT}, scope)
     step.perform(program)
     if completes is not None:
@@ -86,13 +93,13 @@ def transition(
     if snapshot.status != "active":
         return Step(snapshot, (), False)
     event_type: object = event["type"] if type(event) is dict and "type" in event else event
-    if type(event_type) is str and event_type and not snapshot.children:
+    if type(event_type) is str and event_type and not snapshot.forwarding:
         try:
             quick = configuration.quick[event_type]
         except KeyError:
             quick = learn_quick_plan(machine, configuration, event_type)
         if quick is not None:
-            return quick_step(quick, snapshot, configuration, event)
+            return quick_step(quick, snapshot, configuration, event, scope)
     event = to_event(event)
     step = machine.macrostep(machine, snapshot, configuration, snapshot.context, event, scope)
     if step.children:
@@ -100,7 +107,8 @@ def transition(
         if ended is not None and ended.activity:
             step.end_activity(ended, event)
             return outcome(step)
-        step.forward_automatically(event)
+        if step.forwarding:
+            step.forward_automatically(event)
     step.take(event)
     step.run_to_stable()
     return outcome(step)
@@ -140,6 +148,8 @@ def outcome(step: Macrostep) -> Step:
         step.status,
         step.output,
         step.error,
+        0,
+        step.forwarding,
     )
     if before is None or effects or step.status != "active" or configuration.leaves != before.configuration:
         return Step(snapshot, effects, True)
@@ -156,14 +166,15 @@ def outcome(step: Macrostep) -> Step:
 class Asking:
     """What a guard may ask when there is no ``Macrostep``."""
 
-    __slots__ = ("before", "configuration")
+    __slots__ = ("before", "configuration", "scope")
 
-    def __init__(self, before: Snapshot, configuration: Configuration) -> None:
+    def __init__(self, before: Snapshot, configuration: Configuration, scope: Scope) -> None:
         self.before = before
         self.configuration = configuration
+        self.scope = scope
 
     def meta(self, params: object) -> Meta:
-        return Meta(snapshot=self.before, params=params)
+        return Meta(snapshot=self.before, params=params, reference=reference_of(self.scope.address))
 
 
 def learn_quick_plan(machine: Machine, configuration: Configuration, event_type: str) -> QuickPlan | None:
@@ -172,12 +183,14 @@ def learn_quick_plan(machine: Machine, configuration: Configuration, event_type:
     return quick
 
 
-def quick_step(quick: QuickPlan, snapshot: Snapshot, configuration: Configuration, event: EventLike) -> Step:
+def quick_step(
+    quick: QuickPlan, snapshot: Snapshot, configuration: Configuration, event: EventLike, scope: Scope
+) -> Step:
     """The outcome of a macrostep that at most changes the configuration."""
     for guard, target in quick:
         if guard is not None:
             full_event = to_event(event)
-            if not guard(snapshot.context, full_event, Asking(snapshot, configuration)):
+            if not guard(snapshot.context, full_event, Asking(snapshot, configuration, scope)):
                 continue
         if target is configuration:
             break

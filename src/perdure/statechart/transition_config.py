@@ -16,7 +16,7 @@ from perdure.statechart.binding import Binder
 from perdure.statechart.callables import UniformCall
 from perdure.statechart.defects import Defects, child_path, describe, nearest, with_paths
 from perdure.statechart.delay import as_milliseconds
-from perdure.statechart.event import after_type, done_invoke_type, done_state_type, error_platform_type
+from perdure.statechart.event import after_type, done_invoke_type, done_state_type, error_platform_type, snapshot_type
 from perdure.statechart.guard import InState, Test, and_
 from perdure.statechart.machine import After, Invoke, PersistentSource, StateNode, Transition, find_conflict
 from perdure.statechart.state_value import split_path, value_of_path
@@ -32,7 +32,19 @@ __all__ = ["TransitionReader", "resolve_path"]
 TRANSITION_KEYS = (
     "actions", "cond", "delay", "description", "event", "eventType", "in", "internal", "meta", "source", "target",
 )  # fmt: skip
-INVOKE_KEYS = ("autoForward", "data", "description", "id", "meta", "onDone", "onError", "src", "sync", "type")
+INVOKE_KEYS = (
+    "autoForward",
+    "data",
+    "description",
+    "id",
+    "meta",
+    "onDone",
+    "onError",
+    "onSnapshot",
+    "src",
+    "sync",
+    "type",
+)
 
 
 def resolve_path(node: StateNode, path: str, delimiter: str) -> StateNode | None:
@@ -263,7 +275,7 @@ class TransitionReader:
                 if item not in invoked:
                     self.defects.add(item_path, "this invocation is not among those of invoke", "Write it there.")
                 continue
-            bound = self.binder.activity(item, item_path)
+            bound = self.binder.services.activity(item, item_path)
             if bound is not None:
                 given_id, source, params = bound
                 activities.append(
@@ -294,19 +306,24 @@ class TransitionReader:
         if not isinstance(child_id, str) or not child_id:
             self.defects.add(child_path(path, "id"), f"a child id cannot be {describe(child_id)}")
             return None
-        for key, event in (("onDone", done_invoke_type(child_id)), ("onError", error_platform_type(child_id))):
+        words = (
+            ("onDone", done_invoke_type(child_id)),
+            ("onError", error_platform_type(child_id)),
+            ("onSnapshot", snapshot_type(child_id)),
+        )
+        for key, event in words:
             node.transitions += self.transitions(node, event, config.get(key), child_path(path, key))
         for key in ("autoForward", "sync"):
             if not isinstance(config.get(key, False), bool):
                 self.defects.add(
                     child_path(path, key), f"{key} cannot be {describe(config[key])}", "Give true or false."
                 )
-        bound = self.binder.service(config.get("src"), source_path)
+        bound = self.binder.services.bind(config.get("src"), source_path)
         if bound is None:
             return None
         source, params = bound
         if isinstance(source, str):
-            self.binder.invoked(source, "data" in config, source_path)
+            self.binder.services.invoked(source, "data" in config, source_path)
         name = None
         if isinstance(source, PersistentSource) and source.name is not None:
             name = self.binder.value(source.name, source_path, "the name of the persistent child")
@@ -319,6 +336,7 @@ class TransitionReader:
             instance_name=name,
             auto_forward=bool(config.get("autoForward", False)),
             sync=bool(config.get("sync", False)),
+            snapshots="onSnapshot" in config,
             params=params,
         )
 

@@ -1,0 +1,43 @@
+"""References: how actors are written down in contexts and events.
+
+A reference is plain data, so that it survives JSON and may be handed on: whoever has one can send to the actor. There
+are two kinds. An instance is named by its machine and its name, in the form State Backed gives it. An ephemeral actor
+is named by its path, the ids from the root of its system down to it.
+"""
+
+from __future__ import annotations
+
+from perdure.json_value import Json, JsonObject
+from perdure.statechart.effect import ActorTarget, InstanceTarget, Target
+
+__all__ = ["ACTOR_REFERENCE", "INSTANCE_REFERENCE", "actor_reference", "instance_reference", "reference_of"]
+
+ACTOR_REFERENCE = "perdure.actor"
+INSTANCE_REFERENCE = "statebacked.instance"
+
+
+def actor_reference(actor_id: str, path: str) -> JsonObject:
+    """A reference to an ephemeral actor: ``send_to``, ``forward_to`` and, for a child, ``stop`` take it."""
+    return {"type": ACTOR_REFERENCE, "id": actor_id, "path": path}
+
+
+def instance_reference(machine: str, instance: str, *, child_id: str | None = None) -> JsonObject:
+    """A reference to a persistent instance, running or not yet created: ``send_to`` and, for a child, ``stop`` take it.
+
+    ``child_id`` is how the one who holds the reference addresses it, where that is its parent; by default its name.
+    """
+    return {
+        "type": INSTANCE_REFERENCE,
+        "id": instance if child_id is None else child_id,
+        "machineName": machine,
+        "machineInstanceName": instance,
+    }
+
+
+def reference_of(address: Target | None) -> Json:
+    """The reference to the actor at an address; ``None`` for one outside any system."""
+    if isinstance(address, InstanceTarget):
+        return instance_reference(address.machine, address.instance)
+    if isinstance(address, ActorTarget):
+        return actor_reference(address.path.rpartition("/")[2], address.path)
+    return None
