@@ -17,6 +17,7 @@ from perdure.statechart.snapshot import Snapshot, StateValue
 __all__ = [
     "Address",
     "Creation",
+    "IdentityProviderRecord",
     "InstanceRecord",
     "InstanceStatus",
     "InstanceSummary",
@@ -28,6 +29,8 @@ __all__ = [
     "OrgRecord",
     "Page",
     "Parent",
+    "SealedSecret",
+    "TokenProviderRecord",
     "UploadRecord",
     "VersionRecord",
 ]
@@ -61,6 +64,38 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     sealed_secret: bytes
     created_at: float
+
+
+class IdentityProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody whose tokens an org takes in exchange for its own. (``aud``, ``iss``) is unique within the org."""
+
+    id: str
+    """A fresh one each time the provider is put; its key is sealed for this id."""
+    org: str
+    aud: str | None
+    iss: str | None
+    algs: tuple[str, ...]
+    mapping: JsonObject
+    jwks_url: str | None = None
+    sealed_key: bytes | None = None
+    created_at: float
+
+
+class TokenProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How an exchanged token is made: with which key, and with which claims. ``service`` is unique within the org."""
+
+    org: str
+    service: str
+    key_id: str
+    mapping: JsonObject
+    created_at: float
+
+
+class SealedSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret of the store, whatever it belongs to: ``owner`` is the id of a key or of an identity provider."""
+
+    owner: str
+    sealed: bytes
 
 
 class MachineRecord(msgspec.Struct, frozen=True, kw_only=True):

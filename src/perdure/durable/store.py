@@ -13,16 +13,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from perdure.durable.access_store import AccessStore
 from perdure.durable.commit import Commit
 from perdure.durable.records import (
     Address,
     InstanceRecord,
     InstanceSummary,
     JournalEntry,
-    KeyRecord,
     MachineRecord,
     Mail,
-    OrgRecord,
     Page,
     UploadRecord,
     VersionRecord,
@@ -31,8 +30,8 @@ from perdure.durable.records import (
 __all__ = ["Store"]
 
 
-class Store(Protocol):
-    """Where instances, mail, journals and definitions live."""
+class Store(AccessStore, Protocol):
+    """Where instances, mail, journals and definitions live; who may use them is in ``AccessStore``."""
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -133,24 +132,6 @@ class Store(Protocol):
         ...
 
     async def delete_upload(self, upload_id: str) -> None: ...
-
-    # -- orgs and keys (strong) --------------------------------------------------------------------
-
-    async def create_org(self, org: OrgRecord) -> None:
-        """Raises ``InvalidState`` when the id is taken."""
-        ...
-
-    async def list_orgs(self, *, cursor: str | None, limit: int) -> Page[OrgRecord]: ...
-
-    async def create_key(self, key: KeyRecord) -> None:
-        """Raises ``InvalidState`` when the id is taken."""
-        ...
-
-    async def key(self, key_id: str) -> KeyRecord | None: ...
-
-    async def list_keys(self, org: str, *, cursor: str | None, limit: int) -> Page[KeyRecord]: ...
-
-    async def delete_key(self, org: str, key_id: str) -> bool: ...
 
     # -- lists (reading part) ----------------------------------------------------------------------
     # Ordered oldest first; a cursor is opaque, belongs to its list, and stays valid while rows come and go.

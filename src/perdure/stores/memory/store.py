@@ -13,10 +13,9 @@ should be fast with many instances, take another store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
 
 import msgspec
 
@@ -26,21 +25,18 @@ from perdure.durable.records import (
     InstanceRecord,
     InstanceSummary,
     JournalEntry,
-    KeyRecord,
     MachineRecord,
     Mail,
-    OrgRecord,
     Page,
     UploadRecord,
     VersionRecord,
 )
 from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, SequenceConflict, StoreError
 from perdure.statechart.snapshot import Snapshot, decode_snapshot
-from perdure.stores.cursor import decode_cursor, page_of
+from perdure.stores.memory.access import AccessTables
+from perdure.stores.memory.numbered import copy_of, page, record_of
 
 __all__ = ["MemoryStore"]
-
-Row = TypeVar("Row", bound=msgspec.Struct)
 
 _NO_SNAPSHOT = Snapshot(machine="", configuration=(), value=None)
 
@@ -67,19 +63,17 @@ class _Letter:
         return self.mail.due_at, self.arrival
 
 
-class MemoryStore:
+class MemoryStore(AccessTables):
     """A store without durability, for tests, for trying things out and as the reference of the others."""
 
     def __init__(self) -> None:
-        self._arrivals = count(1)
+        super().__init__(count(1))
         self._instances: dict[Address, _Instance] = {}
         self._mail: dict[str, _Letter] = {}
         self._dead_letters: list[_Letter] = []
         self._machines: dict[tuple[str, str], tuple[int, MachineRecord]] = {}
         self._versions: dict[str, tuple[int, VersionRecord]] = {}
         self._uploads: dict[str, UploadRecord] = {}
-        self._orgs: dict[str, tuple[int, OrgRecord]] = {}
-        self._keys: dict[str, tuple[int, KeyRecord]] = {}
 
     async def open(self) -> None:
         pass
@@ -136,7 +130,7 @@ class MemoryStore:
         taken = {each.id for each in commit.mail if each.id in self._mail and each.id not in removed}
         if taken or len({each.id for each in commit.mail}) < len(commit.mail):
             raise StoreError(f"{commit.record.address} sends mail under an id that is already taken")
-        return [_copy(each) for each in commit.mail]
+        return [copy_of(each) for each in commit.mail]
 
     async def load(self, address: Address) -> InstanceRecord | None:
         kept = self._instances.get(address)
@@ -165,7 +159,7 @@ class MemoryStore:
             if mail.retry_at > now:
                 held_back.add((mail.sender, mail.target))
             elif mail.due_at <= now and (mail.sender, mail.target) not in held_back:
-                due.append(_copy(mail))
+                due.append(copy_of(mail))
         return due[:limit]
 
     async def next_mail_at(self, now: float) -> float | None:
@@ -173,7 +167,7 @@ class MemoryStore:
         return min((at for at in ready_at if at > now), default=None)
 
     async def pending_mail(self, address: Address) -> list[Mail]:
-        return [_copy(letter.mail) for letter in self._in_order() if letter.mail.target == address]
+        return [copy_of(letter.mail) for letter in self._in_order() if letter.mail.target == address]
 
     async def defer_mail(self, mail_id: str, *, attempts: int, retry_at: float, error: str) -> None:
         letter = self._mail.get(mail_id)
@@ -188,8 +182,8 @@ class MemoryStore:
 
     async def list_dead_letters(self, org: str, *, cursor: str | None, limit: int) -> Page[Mail]:
         rows = ((letter.arrival, letter.mail) for letter in self._dead_letters if letter.mail.target.org == org)
-        page = _page(rows, ("dead-letters", org), cursor, limit)
-        return Page([_copy(mail) for mail in page.rows], page.cursor)
+        found = page(rows, ("dead-letters", org), cursor, limit)
+        return Page([copy_of(mail) for mail in found.rows], found.cursor)
 
     def _in_order(self) -> list[_Letter]:
         return sorted(self._mail.values(), key=lambda letter: letter.order)
@@ -202,7 +196,7 @@ class MemoryStore:
         self._machines[machine.org, machine.name] = (next(self._arrivals), machine)
 
     async def machine(self, org: str, name: str) -> MachineRecord | None:
-        return _record(self._machines.get((org, name)))
+        return record_of(self._machines.get((org, name)))
 
     async def delete_machine(self, org: str, name: str) -> bool:
         if (org, name) not in self._machines:
@@ -234,7 +228,7 @@ class MemoryStore:
             self._machines[owner] = (arrival, msgspec.structs.replace(machine, current_version=version.id))
 
     async def version(self, version_id: str) -> VersionRecord | None:
-        return _record(self._versions.get(version_id))
+        return record_of(self._versions.get(version_id))
 
     async def create_upload(self, upload: UploadRecord) -> None:
         if upload.id in self._uploads:
@@ -254,40 +248,11 @@ class MemoryStore:
     async def delete_upload(self, upload_id: str) -> None:
         self._uploads.pop(upload_id, None)
 
-    # -- orgs and keys -------------------------------------------------------------------------------------------
-
-    async def create_org(self, org: OrgRecord) -> None:
-        if org.id in self._orgs:
-            raise InvalidState(f"the org id {org.id} is taken")
-        self._orgs[org.id] = (next(self._arrivals), org)
-
-    async def list_orgs(self, *, cursor: str | None, limit: int) -> Page[OrgRecord]:
-        return _page(self._orgs.values(), ("orgs",), cursor, limit)
-
-    async def create_key(self, key: KeyRecord) -> None:
-        if key.id in self._keys:
-            raise InvalidState(f"the key id {key.id} is taken")
-        self._keys[key.id] = (next(self._arrivals), key)
-
-    async def key(self, key_id: str) -> KeyRecord | None:
-        return _record(self._keys.get(key_id))
-
-    async def list_keys(self, org: str, *, cursor: str | None, limit: int) -> Page[KeyRecord]:
-        rows = ((arrival, key) for arrival, key in self._keys.values() if key.org == org)
-        return _page(rows, ("keys", org), cursor, limit)
-
-    async def delete_key(self, org: str, key_id: str) -> bool:
-        key = await self.key(key_id)
-        if key is None or key.org != org:
-            return False
-        del self._keys[key_id]
-        return True
-
     # -- lists ---------------------------------------------------------------------------------------------------
 
     async def list_machines(self, org: str, *, cursor: str | None, limit: int) -> Page[MachineRecord]:
         rows = ((arrival, machine) for arrival, machine in self._machines.values() if machine.org == org)
-        return _page(rows, ("machines", org), cursor, limit)
+        return page(rows, ("machines", org), cursor, limit)
 
     async def list_versions(self, org: str, machine: str, *, cursor: str | None, limit: int) -> Page[VersionRecord]:
         rows = (
@@ -295,7 +260,7 @@ class MemoryStore:
             for arrival, version in self._versions.values()
             if (version.org, version.machine) == (org, machine)
         )
-        return _page(rows, ("versions", org, machine), cursor, limit)
+        return page(rows, ("versions", org, machine), cursor, limit)
 
     async def list_instances(self, org: str, machine: str, *, cursor: str | None, limit: int) -> Page[InstanceSummary]:
         rows = (
@@ -303,13 +268,13 @@ class MemoryStore:
             for address, kept in self._instances.items()
             if (address.org, address.machine) == (org, machine)
         )
-        return _page(rows, ("instances", org, machine), cursor, limit)
+        return page(rows, ("instances", org, machine), cursor, limit)
 
     async def journal(self, address: Address, *, cursor: str | None, limit: int) -> Page[JournalEntry]:
         kept = self._instances.get(address)
         rows: Iterable[tuple[int, JournalEntry]] = kept.journal.items() if kept else ()
-        page = _page(rows, ("journal", *msgspec.structs.astuple(address)), cursor, limit)
-        return Page([_copy(entry) for entry in page.rows], page.cursor)
+        found = page(rows, ("journal", *msgspec.structs.astuple(address)), cursor, limit)
+        return Page([copy_of(entry) for entry in found.rows], found.cursor)
 
 
 def _check_sequence(commit: Commit, kept: _Instance | None) -> None:
@@ -329,24 +294,10 @@ def _check_sequence(commit: Commit, kept: _Instance | None) -> None:
 
 def _new_entries(commit: Commit, kept: _Instance | None) -> dict[int, JournalEntry]:
     """Copies of the journal entries the commit appends, by their sequence numbers, of which none may be taken."""
-    entries = {entry.sequence: _copy(entry) for entry in commit.journal}
+    entries = {entry.sequence: copy_of(entry) for entry in commit.journal}
     if len(entries) < len(commit.journal) or (kept and not entries.keys().isdisjoint(kept.journal.keys())):
         raise StoreError(f"{commit.record.address} has a journal entry under one of these sequence numbers already")
     return entries
-
-
-def _page(numbered: Iterable[tuple[int, Row]], scope: tuple[str, ...], cursor: str | None, limit: int) -> Page[Row]:
-    """One page of rows that come with their position in the list."""
-    after = decode_cursor(scope, cursor)
-
-    def rest() -> Iterator[tuple[int, Row]]:
-        yield from sorted((each for each in numbered if each[0] > after), key=lambda each: each[0])
-
-    return page_of(rest(), limit, scope, position=lambda each: each[0], row=lambda each: each[1])
-
-
-def _record(numbered: tuple[int, Row] | None) -> Row | None:
-    return numbered[1] if numbered else None
 
 
 def _summary(record: InstanceRecord) -> InstanceSummary:
@@ -356,7 +307,3 @@ def _summary(record: InstanceRecord) -> InstanceSummary:
         status=record.status,
         version_id=record.version_id,
     )
-
-
-def _copy(row: Row) -> Row:
-    return msgspec.json.decode(msgspec.json.encode(row), type=type(row))

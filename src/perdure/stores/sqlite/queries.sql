@@ -252,3 +252,70 @@ LIMIT ?;
 -- name: delete_key
 -- Remove an org's signing key.
 DELETE FROM signing_key WHERE org = ? AND id = ?;
+
+-- name: load_org
+-- One org.
+SELECT id, name, created_at FROM org WHERE id = ?;
+
+-- name: identity_provider_elsewhere
+-- Whether an id belongs to a provider in another place.
+SELECT 1 FROM identity_provider WHERE id = ? AND NOT (org = ? AND aud IS ? AND iss IS ?);
+
+-- name: replace_identity_provider
+-- Change the provider in the place of the last three parameters; no row when there is none.
+UPDATE identity_provider
+SET id = ?, org = ?, aud = ?, iss = ?, algs = ?, mapping = ?, jwks_url = ?, sealed_key = ?, created_at = ?
+WHERE org = ? AND aud IS ? AND iss IS ?;
+
+-- name: add_identity_provider
+-- Add a provider in a place that has none.
+INSERT INTO identity_provider (id, org, aud, iss, algs, mapping, jwks_url, sealed_key, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: list_identity_providers
+-- A page of an org's identity providers after a position.
+SELECT key, id, org, aud, iss, algs, mapping, jwks_url, sealed_key, created_at
+FROM identity_provider
+WHERE org = ? AND key > ?
+ORDER BY key
+LIMIT ?;
+
+-- name: delete_identity_provider
+-- Remove the provider in a place.
+DELETE FROM identity_provider WHERE org = ? AND aud IS ? AND iss IS ?;
+
+-- name: put_token_provider
+-- Add a token provider, or change the one of its org and service.
+INSERT INTO token_provider (org, service, key_id, mapping, created_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (org, service) DO UPDATE SET
+    key_id = excluded.key_id, mapping = excluded.mapping, created_at = excluded.created_at;
+
+-- name: load_token_provider
+-- One token provider.
+SELECT org, service, key_id, mapping, created_at FROM token_provider WHERE org = ? AND service = ?;
+
+-- name: list_token_providers
+-- A page of an org's token providers after a position.
+SELECT key, org, service, key_id, mapping, created_at
+FROM token_provider
+WHERE org = ? AND key > ?
+ORDER BY key
+LIMIT ?;
+
+-- name: delete_token_provider
+-- Remove a token provider.
+DELETE FROM token_provider WHERE org = ? AND service = ?;
+
+-- name: sealed_secrets
+-- Every sealed secret with the id of what it belongs to.
+SELECT id, sealed_secret FROM signing_key
+UNION ALL
+SELECT id, sealed_key FROM identity_provider WHERE sealed_key IS NOT NULL;
+
+-- name: replace_key_secret
+-- Another seal for the secret of a key.
+UPDATE signing_key SET sealed_secret = ? WHERE id = ?;
+
+-- name: replace_identity_provider_key
+-- Another seal for the key of an identity provider.
+UPDATE identity_provider SET sealed_key = ? WHERE id = ? AND sealed_key IS NOT NULL;

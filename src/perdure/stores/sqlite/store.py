@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from perdure.durable.commit import Commit
 from perdure.durable.records import (
@@ -21,35 +19,31 @@ from perdure.durable.records import (
     InstanceRecord,
     InstanceSummary,
     JournalEntry,
-    KeyRecord,
     MachineRecord,
     Mail,
-    OrgRecord,
     Page,
     UploadRecord,
     VersionRecord,
 )
-from perdure.errors import InvalidState, StoreError
-from perdure.stores.cursor import decode_cursor, page_of
+from perdure.errors import InvalidState
 from perdure.stores.sqlite import rows, writes
+from perdure.stores.sqlite.access import AccessQueries
 from perdure.stores.sqlite.connection import check_path, connect_reader, connect_writer, create_file, store_error
 from perdure.stores.sqlite.file_lock import FileLock
-from perdure.stores.sqlite.inbox import Failed, Inbox, Outcome, Work
+from perdure.stores.sqlite.inbox import Failed, Inbox, Outcome
 from perdure.stores.sqlite.queries import QUERIES
 from perdure.stores.sqlite.recent import RecentInstances
-from perdure.stores.sqlite.rows import Row, address_row
+from perdure.stores.sqlite.rows import address_row
 from perdure.stores.sqlite.schema import Schema, bring_up_to_date
 from perdure.stores.sqlite.threads import ConnectionThread, read_group, write_group
 
 __all__ = ["SqliteStore"]
 
-T = TypeVar("T")
-
 RECENT_BYTES_MAX = 32 * 1024 * 1024
 """Memory for the instances committed last."""
 
 
-class SqliteStore:
+class SqliteStore(AccessQueries):
     """Instances, mail, journals and definitions in one file; one process at a time may have it open.
 
     ``open`` binds the store to the running event loop, whose coroutines alone may use it. ``readers`` is the number of
@@ -65,15 +59,13 @@ class SqliteStore:
         busy_timeout_ms: int = 5000,
         size_bytes_max: int | None = None,
     ) -> None:
-        self.path = Path(path)
+        super().__init__(Path(path))
         self._readers = readers
         self._busy_timeout_ms = busy_timeout_ms
         self._size_bytes_max = size_bytes_max
         self._lock = FileLock(self.path)
         self._recent = RecentInstances(RECENT_BYTES_MAX)
         self._threads: list[ConnectionThread] = []
-        self._write_inbox: Inbox | None = None
-        self._read_inbox: Inbox | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -203,29 +195,6 @@ class SqliteStore:
     async def delete_upload(self, upload_id: str) -> None:
         await self._change("delete_upload", (upload_id,))
 
-    # -- orgs and keys -------------------------------------------------------------------------------------------
-
-    async def create_org(self, org: OrgRecord) -> None:
-        if not await self._change("create_org", (org.id, org.name, org.created_at)):
-            raise InvalidState(f"the org id {org.id} is taken")
-
-    async def list_orgs(self, *, cursor: str | None, limit: int) -> Page[OrgRecord]:
-        return await self._page("list_orgs", ("orgs",), cursor, limit, rows.org_of)
-
-    async def create_key(self, key: KeyRecord) -> None:
-        if not await self._change("create_key", rows.key_row(key)):
-            raise InvalidState(f"the key id {key.id} is taken")
-
-    async def key(self, key_id: str) -> KeyRecord | None:
-        row = await self._row("load_key", (key_id,))
-        return None if row is None else rows.key_of(row)
-
-    async def list_keys(self, org: str, *, cursor: str | None, limit: int) -> Page[KeyRecord]:
-        return await self._page("list_keys", ("keys", org), cursor, limit, rows.key_of)
-
-    async def delete_key(self, org: str, key_id: str) -> bool:
-        return await self._change("delete_key", (org, key_id))
-
     # -- lists ---------------------------------------------------------------------------------------------------
 
     async def list_machines(self, org: str, *, cursor: str | None, limit: int) -> Page[MachineRecord]:
@@ -240,35 +209,3 @@ class SqliteStore:
     async def journal(self, address: Address, *, cursor: str | None, limit: int) -> Page[JournalEntry]:
         scope = ("journal", *address_row(address))
         return await self._page("list_journal", scope, cursor, limit, rows.entry_of)
-
-    # -- to the threads ------------------------------------------------------------------------------------------
-
-    async def _write(self, work: Work[T], then: Callable[[Outcome], None] | None = None) -> T:
-        return await self._opened(self._write_inbox).do(work, then)
-
-    async def _read(self, work: Work[T]) -> T:
-        return await self._opened(self._read_inbox).do(work)
-
-    def _opened(self, inbox: Inbox | None) -> Inbox:
-        if inbox is None:
-            raise StoreError(f"the store {self.path} is not open")
-        return inbox
-
-    async def _change(self, query: str, parameters: Row) -> bool:
-        """Run one statement that changes at most one row, and say whether it did."""
-        return await self._write(lambda connection: connection.execute(QUERIES[query], parameters).rowcount > 0)
-
-    async def _row(self, query: str, parameters: Row) -> Row | None:
-        found = await self._rows(query, parameters)
-        return found[0] if found else None
-
-    async def _rows(self, query: str, parameters: Row) -> list[Row]:
-        return await self._read(lambda connection: connection.execute(QUERIES[query], parameters).fetchall())
-
-    async def _page(
-        self, query: str, scope: tuple[str, ...], cursor: str | None, limit: int, record: Callable[[Row], T]
-    ) -> Page[T]:
-        """A page of a list. Its query takes the scope without the list's name, a position and a limit."""
-        after = decode_cursor(scope, cursor)
-        found = await self._rows(query, (*scope[1:], after, limit + 1))
-        return page_of(found, limit, scope, position=lambda row: row[0], row=lambda row: record(row[1:]))

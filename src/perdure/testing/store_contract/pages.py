@@ -16,11 +16,13 @@ from perdure.testing.store_contract.samples import (
     commit_at,
     create,
     entry_at,
+    identity_provider_named,
     key_named,
     letter,
     machine_named,
     org_named,
     send,
+    token_provider_named,
     version_named,
 )
 
@@ -68,6 +70,20 @@ LISTINGS = {
         remove=lambda store, name: store.delete_key("org-a", f"sbk_{name}"),
         page=lambda store, cursor, limit: store.list_keys("org-a", cursor=cursor, limit=limit),
         name=lambda key: str(key.name),
+    ),
+    "identity providers": Listing(
+        add=lambda store, name: store.put_identity_provider(identity_provider_named(name)),
+        remove=lambda store, name: store.delete_identity_provider(
+            "org-a", aud=f"https://{name}.test/aud", iss=f"https://{name}.test/"
+        ),
+        page=lambda store, cursor, limit: store.list_identity_providers("org-a", cursor=cursor, limit=limit),
+        name=lambda provider: str(provider.id).removeprefix("idp_"),
+    ),
+    "token providers": Listing(
+        add=lambda store, name: store.put_token_provider(token_provider_named(name)),
+        remove=lambda store, name: store.delete_token_provider("org-a", name),
+        page=lambda store, cursor, limit: store.list_token_providers("org-a", cursor=cursor, limit=limit),
+        name=lambda provider: str(provider.service),
     ),
     "machines": Listing(
         add=lambda store, name: store.create_machine(machine_named(name)),

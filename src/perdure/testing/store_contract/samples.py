@@ -8,12 +8,14 @@ from typing import Protocol
 from perdure.durable.commit import Commit
 from perdure.durable.records import (
     Address,
+    IdentityProviderRecord,
     InstanceRecord,
     JournalEntry,
     KeyRecord,
     MachineRecord,
     Mail,
     OrgRecord,
+    TokenProviderRecord,
     UploadRecord,
     VersionRecord,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "commit_at",
     "create",
     "entry_at",
+    "identity_provider_named",
     "ids",
     "key_named",
     "letter",
@@ -36,6 +39,7 @@ __all__ = [
     "org_named",
     "send",
     "timer",
+    "token_provider_named",
     "upload_named",
     "version_named",
 ]
@@ -135,6 +139,23 @@ def key_named(name: str, org: str = "org-a") -> KeyRecord:
         sealed_secret=b"\x00\xff" + name.encode(),
         created_at=1.0,
     )
+
+
+def identity_provider_named(name: str, org: str = "org-a") -> IdentityProviderRecord:
+    return IdentityProviderRecord(
+        id=f"idp_{name}",
+        org=org,
+        aud=f"https://{name}.test/aud",
+        iss=f"https://{name}.test/",
+        algs=("HS256", "HS512"),
+        mapping={"sub.$": "$.sub", "provider": name},
+        sealed_key=b"\x00\xff" + name.encode(),
+        created_at=1.0,
+    )
+
+
+def token_provider_named(name: str, org: str = "org-a") -> TokenProviderRecord:
+    return TokenProviderRecord(org=org, service=name, key_id=f"sbk_{name}", mapping={"sub.$": "$.sub"}, created_at=1.0)
 
 
 def machine_named(name: str, org: str = "org-a") -> MachineRecord:
