@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
 import msgspec
 
@@ -237,20 +237,25 @@ class Action(Protocol):
         ...
 
 
+@final
 class Assign(msgspec.Struct, frozen=True):
     """Replace the context by a copy with some keys changed."""
 
     updates: UniformCall
 
+    def next_context(self, context: Any, event: JsonObject, step: Any) -> Any:
+        """The copy. ``step`` is what the assigner may ask; where that is no macrostep, spawning is refused."""
+        changed = self.updates(context, event, step)
+        if type(changed) is not dict and not isinstance(changed, Mapping):
+            raise EventFailed(f"an assigner must return a mapping of keys to change, not {type(changed).__name__}")
+        return {**context, **changed}
+
     def perform(self, step: Macrostep) -> None:
         token = spawner.set(step)
         try:
-            changed = self.updates(step.context, step.event, step)
+            step.context = self.next_context(step.context, step.event, step)
         finally:
             spawner.reset(token)
-        if type(changed) is not dict and not isinstance(changed, Mapping):
-            raise EventFailed(f"an assigner must return a mapping of keys to change, not {type(changed).__name__}")
-        step.context = {**step.context, **changed}
 
 
 class Custom(msgspec.Struct, frozen=True):

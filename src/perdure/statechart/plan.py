@@ -6,8 +6,8 @@ the configuration, the transitions and, where one of these leads to a history st
 are the key of a ``Plan``. It is computed by the procedures of ``entry_exit``, which read as the specification does, and
 kept.
 
-Where an event's plans do nothing but change the configuration, a ``QuickPlan`` says so: then the whole macrostep is a
-lookup and its guards.
+Where the plans of an event do no more than change the configuration and the context and ask for custom actions, a
+``QuickPlan`` says so: then the whole macrostep is a lookup, its guards and its assigners.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from perdure.errors import SnapshotMismatch
-from perdure.statechart.action import Action, RaiseDone
+from perdure.statechart.action import Action, Assign, Custom, RaiseDone
 from perdure.statechart.configuration import Configuration, configuration_of, make_room
 from perdure.statechart.entry_exit import (
     History,
@@ -36,8 +36,10 @@ __all__ = ["HistoryIds", "Plan", "QuickPlan", "plan_for", "quick_plan", "recorde
 HistoryIds = Mapping[str, tuple[str, ...]]
 """History as snapshots keep it: ids of states by ids of history states."""
 
-QuickPlan: TypeAlias = tuple[tuple[Test | None, Configuration], ...]
-"""Guards to ask in order, each with the configuration that results when it holds; when none does, nothing happens."""
+QuickPlan: TypeAlias = tuple[tuple[Test | None, tuple[Assign | Custom, ...], Configuration], ...]
+"""Guards to ask in order, each with what is done when it holds, and the configuration that results. When none holds,
+nothing happens.
+"""
 
 
 class Plan:
@@ -163,10 +165,11 @@ def entry_program(
 
 
 def quick_plan(machine: Machine, configuration: Configuration, event_type: str) -> QuickPlan | None:
-    """The macrostep for an external event, where it performs no action, sets off nothing and ends nothing.
+    """The macrostep for an external event, where it is one microstep of assigners and custom actions at most.
 
-    ``None`` where it may. Word of a child's end changes the children, and may end the machine, so that it never has a
-    quick plan. A machine with schemas has none: its macrosteps begin by reading the context and the event.
+    ``None`` where it may be more: where it sends, starts or stops anything, sets off another microstep, or ends the
+    machine. Word of a child's end changes the children, and may end the machine, so that it never has a quick plan. A
+    machine with schemas has none: its macrosteps begin by reading the context and the event.
     """
     candidates = configuration.candidates_for(machine, event_type)
     is_word = event_type.startswith((DONE_INVOKE, ERROR_PLATFORM))
@@ -179,16 +182,18 @@ def quick_plan(machine: Machine, configuration: Configuration, event_type: str) 
             return None
     else:
         choices = [(transition,) for leaf in candidates for transition in leaf]
-    found: list[tuple[Test | None, Configuration]] = []
+    found: list[tuple[Test | None, tuple[Assign | Custom, ...], Configuration]] = []
     for enabled in choices:
         if any(transition.histories for transition in enabled):
             return None
         plan = plan_for(machine, configuration, enabled, {})
-        if plan.leave or plan.enter or plan.history or plan.completes or plan.target.always:
+        actions = plan.leave + plan.enter
+        quick = tuple(action for action in actions if isinstance(action, (Assign, Custom)))
+        if len(quick) < len(actions) or plan.history or plan.completes or plan.target.always:
             return None
         guard = enabled[0].guard
         stays = plan.target.leaves == configuration.leaves
-        found.append((guard, configuration if stays else plan.target))
+        found.append((guard, quick, configuration if stays else plan.target))
         if guard is None:
             break
     return tuple(found)

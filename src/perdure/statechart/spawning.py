@@ -28,6 +28,11 @@ __all__ = ["persistent", "spawn", "spawn_persistent", "spawner"]
 spawner: ContextVar[Macrostep | None] = ContextVar("perdure_spawner", default=None)
 """The macrostep whose assigner runs now: what is spawned starts its children there."""
 
+last_refusal: object = None
+"""A new object each time that a child was wanted where no macrostep is to be seen. An assigner that runs without one
+(see ``quick_step``) is found out by it even where user code has caught the error.
+"""
+
 
 def spawn(
     source: str | Machine | ActorLogic | PersistentSource | Callable[..., Any],
@@ -150,7 +155,9 @@ def current(function: str) -> Macrostep:
     """The macrostep whose assigner runs. Raises ``EventFailed`` when none does: anywhere else a child could be started
     by an event that is never committed.
     """
+    global last_refusal
     step = spawner.get()
     if step is None:
+        last_refusal = object()
         raise EventFailed(f"{function} must be called inside assign")
     return step

@@ -12,8 +12,10 @@ from typing import Generic
 
 import msgspec
 
-from perdure.errors import InvalidParameter, SnapshotMismatch
-from perdure.json_value import JsonObject
+from perdure.errors import EventFailed, InvalidParameter, SnapshotMismatch
+from perdure.json_value import Json, JsonObject
+from perdure.statechart import spawning
+from perdure.statechart.action import Assign
 from perdure.statechart.callables import Meta
 from perdure.statechart.configuration import (
     Configuration,
@@ -22,7 +24,7 @@ from perdure.statechart.configuration import (
     restore_configuration,
     size_of_type,
 )
-from perdure.statechart.effect import Effect
+from perdure.statechart.effect import Effect, RunAction
 from perdure.statechart.entry_exit import add_with_ancestors, complete_by_default
 from perdure.statechart.event import INIT, STOP, EventLike, to_event
 from perdure.statechart.machine import Machine, StateNode
@@ -31,6 +33,7 @@ from perdure.statechart.plan import QuickPlan, entry_program, quick_plan
 from perdure.statechart.reference import reference_of
 from perdure.statechart.schema import is_schema_type, plain
 from perdure.statechart.snapshot import C, Snapshot
+from perdure.statechart.spawning import spawner
 
 __all__ = ["Scope", "Step", "initial", "stop", "transition"]
 
@@ -99,7 +102,10 @@ def transition(
         except KeyError:
             quick = learn_quick_plan(machine, configuration, event_type)
         if quick is not None:
-            return quick_step(quick, snapshot, configuration, event, scope)
+            quick_outcome = quick_step(quick, snapshot, configuration, event, event_type, scope)
+            if quick_outcome is not None:
+                return quick_outcome
+            configuration.quick[event_type] = None
     event = to_event(event)
     step = machine.macrostep(machine, snapshot, configuration, snapshot.context, event, scope)
     if step.children:
@@ -163,17 +169,18 @@ def outcome(step: Macrostep) -> Step:
 # -- macrosteps that need no Macrostep -------------------------------------------------------------
 
 
-class Asking:
-    """What a guard may ask when there is no ``Macrostep``."""
+UNSEEN: JsonObject = {}
+"""Stands for the event as long as nobody has seen it."""
 
-    __slots__ = ("before", "configuration", "scope")
 
-    def __init__(self, before: Snapshot, configuration: Configuration, scope: Scope) -> None:
-        self.before = before
-        self.configuration = configuration
-        self.scope = scope
+class Asking(msgspec.Struct, frozen=True):
+    """What a guard or an assigner may ask when there is no ``Macrostep``."""
 
-    def meta(self, params: object) -> Meta:
+    before: Snapshot
+    configuration: Configuration
+    scope: Scope
+
+    def meta(self, params: Json) -> Meta:
         return Meta(snapshot=self.before, params=params, reference=reference_of(self.scope.address))
 
 
@@ -184,25 +191,55 @@ def learn_quick_plan(machine: Machine, configuration: Configuration, event_type:
 
 
 def quick_step(
-    quick: QuickPlan, snapshot: Snapshot, configuration: Configuration, event: EventLike, scope: Scope
-) -> Step:
-    """The outcome of a macrostep that at most changes the configuration."""
-    for guard, target in quick:
-        if guard is not None:
-            full_event = to_event(event)
-            if not guard(snapshot.context, full_event, Asking(snapshot, configuration, scope)):
+    quick: QuickPlan,
+    snapshot: Snapshot,
+    configuration: Configuration,
+    event: EventLike,
+    event_type: str,
+    scope: Scope,
+) -> Step | None:
+    """The outcome of a macrostep of assigners and custom actions at most.
+
+    ``None`` when an assigner has tried to spawn a child, which takes a ``Macrostep``: then all has to be done again. It
+    was refused the child as if it had not been called inside ``assign``, and whatever it made of that is void. (To show
+    assigners their macrostep, as ``Assign.perform`` does, takes a context variable; setting that costs as much as the
+    assigner.)
+    """
+    before = context = snapshot.context
+    effects: list[RunAction] = []
+    asking, seen_event = None, UNSEEN
+    refusal = spawning.last_refusal
+    try:
+        for guard, actions, target in quick:
+            if asking is None and (guard is not None or actions):
+                asking = Asking(snapshot, configuration, scope)
+                seen_event = {"type": event_type} if event is event_type else to_event(event)
+            if guard is not None and not guard(context, seen_event, asking):
                 continue
-        if target is configuration:
-            break
-        after = Snapshot(
-            snapshot.machine,
-            target.leaves,
-            target.value,
-            snapshot.context,
-            snapshot.history,
-            snapshot.children,
-            snapshot.children_started,
-            target.tags,
-        )
-        return Step(after, (), True)
+            for action in actions:
+                if type(action) is Assign:  # isinstance takes the long way for every action that is none
+                    if spawner.get() is not None:
+                        return None  # called by an assigner of another machine, whose child it would become
+                    context = action.next_context(context, seen_event, asking)
+                else:
+                    effects.append(RunAction(action.name, context, seen_event, action.params))
+            if spawning.last_refusal is not refusal:
+                return None
+            if target is configuration and not effects and (context is before or context == before):
+                break
+            after = Snapshot(
+                snapshot.machine,
+                target.leaves,
+                target.value,
+                context,
+                snapshot.history,
+                snapshot.children,
+                snapshot.children_started,
+                target.tags,
+            )
+            return Step(after, tuple(effects), True)
+    except EventFailed:
+        if spawning.last_refusal is refusal:
+            raise
+        return None
     return Step(snapshot, (), False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from perdure.errors import EventFailed
@@ -66,3 +68,44 @@ def test_an_assigner_that_fails_leaves_no_child_and_no_open_door() -> None:
     assert snapshot.children == {}
     with pytest.raises(EventFailed, match="inside assign"):
         spawn_persistent("worker")
+
+
+# -- assigners that run without a macrostep ---------------------------------------------------------
+
+
+def test_an_assigner_that_spawns_is_found_out_once_and_then_gets_its_macrostep_at_once() -> None:
+    seen = []
+
+    def assigner(context: Any, event: Any) -> Any:
+        seen.append(event["type"])
+        return {"ref": spawn_persistent("worker")} if event.get("more") else {"ref": None}
+
+    machine = create_machine({"id": "m", "context": {}, "on": {"GO": {"actions": assign(assigner)}}})
+    step = transition(machine, initial(machine).snapshot, "GO")
+    assert (seen, step.effects) == (["GO"], ())
+    step = transition(machine, step.snapshot, {"type": "GO", "more": True})
+    assert (len(seen), asked(step), step.snapshot.context["ref"]["id"]) == (3, ["start m-1"], "m-1")
+    step = transition(machine, initial(machine).snapshot, {"type": "GO", "more": True})
+    assert (len(seen), asked(step)) == (4, ["start m-1"])
+
+
+def test_an_assigner_gets_its_child_though_it_catches_errors() -> None:
+    def careful() -> Any:
+        try:
+            return spawn_persistent("worker", name="w")
+        except Exception:
+            return "none"
+
+    step = play({"context": {}, "on": {"GO": {"actions": assign(ref=careful)}}}, "GO")
+    assert asked(step) == ["start w"]
+    assert step.snapshot.context["ref"]["id"] == "w"
+
+
+def test_a_child_belongs_to_the_machine_whose_assigner_spawns_it_and_not_to_one_that_asks_what_it_would_do() -> None:
+    spawn = assign(ref=lambda: spawn_persistent("worker", name="w"))
+    inner = create_machine({"id": "inner", "context": {}, "on": {"GO": {"actions": spawn}}})
+    before = initial(inner).snapshot
+    asks = assign(would_start=lambda: list(inner.transition(before, "GO").children))
+    step = play({"context": {}, "entry": asks})
+    assert step.snapshot.context == {"would_start": ["w"]}
+    assert (asked(step), step.snapshot.children) == ([], {})

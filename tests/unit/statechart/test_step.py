@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from perdure.errors import EventFailed, InvalidParameter, MicrostepLimitExceeded, SnapshotMismatch
-from perdure.statechart import Snapshot, assign, create_machine, initial, raise_, send, transition
+from perdure.statechart import Snapshot, Step, assign, create_machine, initial, raise_, send, transition
 from perdure.statechart.effect import Done, RunAction
 from perdure.statechart.step import stop
 from tests.unit.statechart.playing import asked, machine, play, value
@@ -400,3 +400,47 @@ def test_a_quick_plan_is_not_made_where_anything_else_could_happen() -> None:
     quick = {event for event, plan in configuration.quick.items() if plan is not None}
     assert quick == {"GO", "NO"}
     assert transition(built, snapshot, "G").snapshot.value == {"one": "y", "two": "y", "three": {}}
+
+
+def test_assigners_and_custom_actions_are_quick_and_keep_their_order() -> None:
+    count = assign(n=lambda context: context["n"] + 1)
+    go = [
+        {"target": "a", "internal": True, "cond": lambda context: context["n"] > 2},
+        {"target": "b", "cond": lambda context, event: event.get("k") == 1, "actions": [count, "t"]},
+        {"actions": [count, "u", count]},
+    ]
+    built = machine(
+        {
+            "context": {"n": 0},
+            "initial": "a",
+            "states": {"a": {"exit": "x", "on": {"GO": go}}, "b": {"entry": ["e", count]}},
+        }
+    )
+    first = initial(built).snapshot
+    stays = transition(built, first, "GO")
+    leaves = transition(built, first, {"type": "GO", "k": 1})
+    assert built.configurations[first.configuration].quick["GO"] is not None
+
+    def seen(step: Step) -> list[Any]:
+        return [(effect.action, effect.context["n"]) for effect in step.effects if isinstance(effect, RunAction)]
+
+    assert (seen(stays), stays.snapshot.context, stays.snapshot.value) == ([("u", 1)], {"n": 2}, "a")
+    assert (seen(leaves), leaves.snapshot.context) == ([("x", 0), ("t", 1), ("e", 1)], {"n": 2})
+    assert (leaves.snapshot.value, leaves.changed) == ("b", True)
+
+
+def test_a_quick_assigner_that_makes_an_equal_context_changes_nothing() -> None:
+    built = machine({"context": {"n": 1}, "on": {"SET": {"actions": assign(n=1)}}})
+    first = initial(built).snapshot
+    step = transition(built, first, "SET")
+    assert step.snapshot is first
+    assert (step.effects, step.changed) == ((), False)
+
+
+def test_a_quick_guard_or_assigner_that_fails_is_named_by_its_place() -> None:
+    guard = {"cond": lambda: 1 / 0, "actions": assign(n=1)}
+    config = {"context": {}, "on": {"ASK": guard, "SET": {"actions": assign(n=lambda: 1 / 0)}}}
+    with pytest.raises(EventFailed, match=r"the guard at \$\.on\.ASK\.cond raised ZeroDivisionError"):
+        play(config, "ASK")
+    with pytest.raises(EventFailed, match=r"the assigner of 'n' at \$\.on\.SET\.actions\.n raised ZeroDivisionError"):
+        play(config, "SET")
