@@ -6,20 +6,25 @@
 
 from perdure.bootstrap import DEFAULT_ORG, address, open
 from perdure.durable.definition import Definition, ReadRequest, Sender, WriteRequest
+from perdure.durable.limits import Limits
 from perdure.durable.records import Address
 from perdure.durable.runtime import Runtime, RuntimeSettings
 from perdure.durable.watchers import InstanceState, Subscription
 from perdure.errors import (
     AuthorizerRefused,
+    ChainTooLong,
     ContextTooLarge,
     EventFailed,
+    EventTooLarge,
     InstanceExists,
     InvalidParameter,
     InvalidState,
     MachineCodeError,
     MachineConfigError,
+    MailboxFull,
     NotFound,
     PerdureError,
+    TooMuchMail,
 )
 from perdure.statechart import (
     Machine,
@@ -64,16 +69,20 @@ __all__ = [
     "DEFAULT_ORG",
     "Address",
     "AuthorizerRefused",
+    "ChainTooLong",
     "ContextTooLarge",
     "Definition",
     "EventFailed",
+    "EventTooLarge",
     "InstanceExists",
     "InstanceState",
     "InvalidParameter",
     "InvalidState",
+    "Limits",
     "Machine",
     "MachineCodeError",
     "MachineConfigError",
+    "MailboxFull",
     "Meta",
     "NotFound",
     "PerdureError",
@@ -85,6 +94,7 @@ __all__ = [
     "Snapshot",
     "Step",
     "Subscription",
+    "TooMuchMail",
     "Types",
     "WriteRequest",
     "address",

@@ -10,10 +10,12 @@ from typing import ClassVar
 
 __all__ = [
     "AuthorizerRefused",
+    "ChainTooLong",
     "CodeUploadDisabled",
     "ConfigDefect",
     "ContextTooLarge",
     "EventFailed",
+    "EventTooLarge",
     "InstanceExists",
     "InvalidParameter",
     "InvalidState",
@@ -21,14 +23,17 @@ __all__ = [
     "MachineCodeError",
     "MachineConfigError",
     "MailGone",
+    "MailboxFull",
     "MicrostepLimitExceeded",
     "MissingScope",
     "NotFound",
     "PerdureError",
+    "ResultTooLarge",
     "SequenceConflict",
     "ServerUnreachable",
     "SnapshotMismatch",
     "StoreError",
+    "TooMuchMail",
     "UnexpectedAnswer",
     "text_of",
 ]
@@ -106,6 +111,36 @@ class ContextTooLarge(EventFailed):
     """The context after the event exceeds its limit in bytes, or is not JSON; the instance is exactly as before."""
 
     code = "context-too-large"
+
+
+class EventTooLarge(EventFailed):
+    """An event exceeds its limit in bytes: one that was sent from outside, or one that the machine would send."""
+
+    code = "event-too-large"
+
+
+class TooMuchMail(EventFailed):
+    """The event would let the machine send more messages than one event may; the instance is exactly as before."""
+
+    code = "too-much-mail"
+
+
+class ChainTooLong(EventFailed):
+    """Messages have come of one another without anything from outside until the limit; the last one is not applied."""
+
+    code = "chain-too-long"
+
+
+class MailboxFull(PerdureError):
+    """As many requests as may wait for the instance wait already. Nothing has happened; try again a little later."""
+
+    code = "mailbox-full"
+
+
+class ResultTooLarge(PerdureError):
+    """What a service returned exceeds its limit in bytes. Its machine learns it as the error of the service."""
+
+    code = "result-too-large"
 
 
 class SnapshotMismatch(PerdureError):

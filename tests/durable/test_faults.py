@@ -270,11 +270,11 @@ async def test_delivery_outlives_an_error_that_nobody_foresaw(world: FaultyWorld
     class Surprising(MemoryStore):
         surprises = 1
 
-        async def due_mail(self, now: float, limit: int) -> Any:
+        async def due_mail(self, now: float, limit: int, **options: Any) -> Any:
             if self.surprises:
                 self.surprises -= 1
                 raise BrokenRow
-            return await super().due_mail(now, limit)
+            return await super().due_mail(now, limit, **options)
 
     world.store = Surprising()
     world.machine("m", {"initial": "a", "states": {"a": {"after": {"100": "b"}}, "b": {}}})

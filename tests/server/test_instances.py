@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
 
 import httpx
+import msgspec
 import pytest
 
+from perdure import Limits
 from perdure.durable.records import Address
 from tests.server.world import ORG, STARTED_AT, World, problem, started_world
 
@@ -375,3 +378,16 @@ async def test_a_body_may_come_in_parts(client: httpx.AsyncClient) -> None:
         yield b' "hall"}'
 
     assert (await client.post("/machines/light", content=in_parts())).status_code == 200
+
+
+async def test_a_request_beyond_the_mailbox_answers_429_and_says_when_to_try_again(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    address = await world.create_light()
+    world.runtime.settings = msgspec.structs.replace(world.runtime.settings, limits=Limits(inbox_max=1))
+    path = f"/machines/{address.machine}/i/{address.instance}/events"
+    answers = await asyncio.gather(*(client.post(path, json={"event": "SWITCH"}) for _ in range(9)))
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert refused
+    assert {problem(answer) for answer in refused} == {(429, "mailbox-full")}
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}

@@ -31,9 +31,11 @@ Report = Callable[[str, int, JsonObject], None]
 class ChildRunner:
     """The running ephemeral children of one actor. Belongs to the event loop it is used in."""
 
-    def __init__(self, report: Report, threads: Executor) -> None:
+    def __init__(self, report: Report, threads: Executor, copy: Callable[[Json], Json] = json_copy) -> None:
+        """``copy`` makes of a service's result what its parent sees; what it raises is an error of the service."""
         self._report = report
         self._threads = threads
+        self._copy = copy
         self._running: dict[str, tuple[int, asyncio.Task[None]]] = {}
         self._reported: dict[str, int] = {}
         """Children that have ended, and whose parent has not taken the report yet."""
@@ -119,7 +121,7 @@ class ChildRunner:
             result = await loop.run_in_executor(self._threads, lambda: context.run(call_with, *arguments))
         if inspect.isawaitable(result):
             result = await result
-        return json_copy(result)
+        return self._copy(result)
 
 
 def error_data(error: BaseException) -> JsonObject:

@@ -148,16 +148,20 @@ _OF_CODE: dict[str, type[errors.PerdureError]] = {
     error_class.code: error_class
     for error_class in (
         errors.AuthorizerRefused,
+        errors.ChainTooLong,
         errors.CodeUploadDisabled,
         errors.ContextTooLarge,
         errors.EventFailed,
+        errors.EventTooLarge,
         errors.InvalidState,
         errors.InvalidToken,
+        errors.MailboxFull,
         errors.MicrostepLimitExceeded,
         errors.MissingScope,
         errors.NotFound,
         errors.SnapshotMismatch,
         errors.StoreError,
+        errors.TooMuchMail,
     )
 }
 """The errors whose message is all there is to them. Of classes that share a code the general one stands here."""

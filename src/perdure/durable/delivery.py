@@ -9,6 +9,9 @@ A message that fails is tried again after a pause; after the last attempt it bec
 everything its sender sent to the same receiver later waits behind it, so that order per sender and receiver is kept.
 The store sees to that once the failure is recorded; until then, and for what it answered before, this loop does.
 
+Nobody waits for a receiver that is slow: of each only so many messages are in flight, and the rest waits in the store
+until half of these are applied. Nor do timers wait for a flood of messages, though the store has these first.
+
 Nothing ends the loop but closing: whatever fails, it pauses and looks again. It looks again now and then even when all
 is well, since the computer's clock may be set, and other processes may commit mail.
 """
@@ -16,6 +19,7 @@ is well, since the computer's clock may be set, and other processes may commit m
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -25,7 +29,7 @@ from perdure.durable.authorization import sender_claims
 from perdure.durable.records import Address, Mail, Parent
 from perdure.durable.resident import Envelope
 from perdure.durable.turn import Create, Deliver, Message, Stop
-from perdure.errors import InvalidState, StoreError, text_of
+from perdure.errors import ChainTooLong, InvalidState, StoreError, text_of
 from perdure.logs import get_logger
 from perdure.statechart.event import error_platform_type
 
@@ -36,9 +40,8 @@ __all__ = ["Delivery"]
 
 logger = get_logger("perdure.delivery")
 
-IN_FLIGHT_MAX = 1024
-"""Messages handed to residents and not applied yet."""
 BATCH_MAX = 256
+"""Messages handed out after one look at the store."""
 STORE_RETRY_MILLISECONDS = 1000.0
 """Pause after the store failed, so that a broken disk does not turn into a busy loop."""
 LOOK_AGAIN_MILLISECONDS = 30_000.0
@@ -53,7 +56,12 @@ class Delivery:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._in_flight: set[str] = set()
+        self._limits = runtime.settings.limits
+        self._in_flight: dict[str, Address] = {}
+        """The receivers of the messages that were handed to residents and are not applied yet."""
+        self._in_flight_to: Counter[Address] = Counter()
+        self._held_back: set[Address] = set()
+        """Receivers of which the last look has left mail in the store, since enough of it was in flight."""
         self._failing: set[Pair] = set()
         """Between whom a failure is being recorded."""
         self._outdated: set[str | Pair] = set()
@@ -95,15 +103,30 @@ class Delivery:
 
     def claim(self, mail: Mail) -> None:
         """This message is in a resident's hands; do not hand it out again."""
-        self._in_flight.add(mail.id)
+        if mail.id not in self._in_flight:
+            self._in_flight[mail.id] = mail.target
+            self._in_flight_to[mail.target] += 1
 
     def release(self, mail: Mail | None) -> None:
         """This message was applied, or given back untried."""
         if mail is not None:
-            self._in_flight.discard(mail.id)
+            self._forget(mail)
             self._outdated.add(mail.id)
             if self._is_saturated:
                 self.wake()
+
+    def _forget(self, mail: Mail) -> None:
+        """It is in flight no more."""
+        receiver = self._in_flight.pop(mail.id, None)
+        if receiver is None:
+            return
+        self._in_flight_to[receiver] -= 1
+        remaining = self._in_flight_to[receiver]
+        if remaining == 0:
+            del self._in_flight_to[receiver]
+        if receiver in self._held_back and remaining <= self._limits.in_flight_per_instance_max // 2:
+            self._held_back.discard(receiver)
+            self.wake()
 
     def wake(self) -> None:
         """There may be mail that was not noticed."""
@@ -120,7 +143,8 @@ class Delivery:
         attempts, reason = mail.attempts + 1, f"{type(error).__name__}: {text_of(error)}"
         log = logger.bind(mail=mail.id, target=str(mail.target), attempts=attempts, error=reason)
         self._failing.add((mail.sender, mail.target))
-        if attempts < settings.mail_attempts:
+        # Every attempt at the message that makes a chain too long would fail in the same way.
+        if attempts < settings.mail_attempts and not isinstance(error, ChainTooLong):
             pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
             log.info("mail failed, will be tried again", pause_milliseconds=pause)
             await self._record_failure(mail, partial(self._defer, mail, attempts, pause, reason))
@@ -142,7 +166,7 @@ class Delivery:
             logger.exception("a failed attempt could not be recorded", mail=mail.id)
             self.pause()
         finally:
-            self._in_flight.discard(mail.id)
+            self._forget(mail)
             self._failing.discard(pair)
             self._outdated |= {mail.id, pair}
             self.wake()
@@ -201,10 +225,12 @@ class Delivery:
     async def _hand_out(self) -> float | None:
         """Hand out what is due; the time at which more may be, ``None`` when nothing is in sight."""
         store, now = self._runtime.store, self._runtime.clock.now()
-        room = min(BATCH_MAX, IN_FLIGHT_MAX - len(self._in_flight))
+        share = self._limits.in_flight_per_instance_max
+        room = min(BATCH_MAX, self._limits.in_flight_max - len(self._in_flight))
         limit = len(self._in_flight) + max(room, 0)
         self._outdated.clear()
-        due = await store.due_mail(now, limit) if room > 0 else []
+        self._held_back = {receiver for receiver, count in self._in_flight_to.items() if count >= share}
+        due = await self._due(now, limit) if room > 0 else []
         for mail in due:
             # Nothing is awaited in this loop: what the store has answered gets no older than it is.
             pair = (mail.sender, mail.target)
@@ -213,6 +239,9 @@ class Delivery:
                 and pair not in self._failing
                 and self._outdated.isdisjoint({mail.id, pair})
             ):
+                if self._in_flight_to[mail.target] >= share:
+                    self._held_back.add(mail.target)
+                    continue
                 self.claim(mail)
                 self._runtime.submit(mail.target, Envelope(message_of(mail), mail=mail))
         self._is_saturated = room <= 0 or len(due) >= limit
@@ -220,6 +249,14 @@ class Delivery:
             self.wake()
             await asyncio.sleep(0)  # let the residents work before asking for more
         return await store.next_mail_at(now)
+
+    async def _due(self, now: float, limit: int) -> list[Mail]:
+        """What is due, without the receivers that have enough in flight. Behind a flood of messages timers as well."""
+        store, except_to = self._runtime.store, tuple(self._held_back)
+        due = await store.due_mail(now, limit, except_to=except_to)
+        if len(due) >= limit and due[-1].due_at <= 0:
+            due += await store.due_mail(now, limit, except_to=except_to, only_timed=True)
+        return due
 
     async def _sleep(self, until: float | None) -> None:
         """Until the time has come, or something wakes us."""
@@ -247,6 +284,7 @@ def message_of(mail: Mail) -> Message:
             sender=mail.sender,
             parents=(Parent(mail.sender, mail.creation.child_id),),
             mail_id=mail.id,
+            chain=mail.chain,
         )
     return Deliver(
         event=mail.event or {},
@@ -254,4 +292,5 @@ def message_of(mail: Mail) -> Message:
         sender=None if mail.sender == mail.target else mail.sender,
         is_platform=mail.is_platform,
         mail_id=mail.id,
+        chain=mail.chain,
     )

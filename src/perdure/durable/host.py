@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from perdure.durable.definition import Definition, ReadRequest
+from perdure.durable.limits import Limits
 from perdure.durable.records import Address, InstanceRecord, VersionRecord
 from perdure.durable.turn import Message, Turn
 from perdure.json_value import JsonObject
@@ -66,6 +67,7 @@ class Host(Protocol):
         now: float,
         fresh_name: Callable[[], str],
         lost: tuple[str, ...],
+        limits: Limits,
     ) -> Turn:
         """Run ``perdure.durable.turn.turn`` with the version's code; raises what it raises."""
         ...

@@ -216,6 +216,8 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: float = 0.0
     """Not to be tried before this time, after a failed attempt."""
     last_error: str | None = None
+    chain: int = 0
+    """How many messages it took to get from something outside (a request, a service, a timer that waited) to this."""
 
 
 class Page(Generic[Row]):

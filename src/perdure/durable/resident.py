@@ -26,7 +26,15 @@ import msgspec
 from perdure.actors.child_runner import ChildRunner, error_data
 from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
 from perdure.durable.turn import Create, Deliver, Message, Turn
-from perdure.errors import InvalidState, MailGone, PerdureError, SequenceConflict, StoreError, text_of
+from perdure.errors import (
+    InvalidState,
+    MailboxFull,
+    MailGone,
+    PerdureError,
+    SequenceConflict,
+    StoreError,
+    text_of,
+)
 from perdure.json_value import JsonObject
 from perdure.logs import get_logger
 from perdure.statechart.effect import StartChild, StopChild
@@ -93,13 +101,17 @@ class Resident:
         """Reports of children and messages to itself: taken before the inbox, until the processing time is up."""
         self._arrived = asyncio.Event()
         self._unanswered: list[Envelope] = []
-        self._children = ChildRunner(self._child_ended, runtime.threads)
+        self._children = ChildRunner(self._child_ended, runtime.threads, copy=runtime.copied_result)
         self._actions: set[asyncio.Task[None]] = set()
         self._deadline = 0.0
         self.loop = asyncio.create_task(self._live(), name=f"resident {address}")
 
     def submit(self, envelope: Envelope) -> None:
-        """Put a message into the inbox."""
+        """Put a message into the inbox, unless it is a request too many. Mail is bounded where it is handed out."""
+        inbox_max = self._runtime.settings.limits.inbox_max
+        if envelope.settles and len(self._inbox) >= inbox_max:
+            envelope.fail(MailboxFull(f"{inbox_max:,} requests wait for {self.address}; try again a little later"))
+            return
         self._inbox.append(envelope)
         self._arrived.set()
 
@@ -264,15 +276,17 @@ class Resident:
                 version_id = record.version_id
             version = await runtime.version(version_id)
             try:
-                turn = await runtime.host.turn(
-                    version,
-                    self.address,
-                    record,
-                    message,
-                    now=runtime.clock.now(),
-                    fresh_name=runtime.fresh_name,
-                    lost=self._lost_children(record),
-                )
+                with runtime.watchdog.watching(self.address, title_of(message)):
+                    turn = await runtime.host.turn(
+                        version,
+                        self.address,
+                        record,
+                        message,
+                        now=runtime.clock.now(),
+                        fresh_name=runtime.fresh_name,
+                        lost=self._lost_children(record),
+                        limits=runtime.settings.limits,
+                    )
                 await runtime.store.commit(turn.commit)
             except SequenceConflict:
                 runtime.forget(self.address)
@@ -323,7 +337,9 @@ class Resident:
         if mail:
             self._runtime.delivery.notice(mail)
         try:
-            self._runtime.host.perform(version, turn.effects, self)
+            if turn.effects:
+                with self._runtime.watchdog.watching(self.address, f"effects of commit {record.sequence}"):
+                    self._runtime.host.perform(version, turn.effects, self)
         except Exception:
             # The transition stands; failing its request would say otherwise.
             logger.exception("effects failed", instance=str(self.address))
@@ -347,7 +363,7 @@ class Resident:
             is_first = False
         for item in own:
             if is_first:
-                message = Deliver(event=item.event or {}, mail_id=item.id)
+                message = Deliver(event=item.event or {}, mail_id=item.id, chain=item.chain)
                 self._own.append(Envelope(message, mail=item, is_external=False))
             else:
                 self._runtime.delivery.release(item)
@@ -406,3 +422,8 @@ class Resident:
         else:
             log.warning("the word of a service was not applied")
             self._children.forget(child_id, session)
+
+
+def title_of(message: Message) -> str:
+    """What a message is, in a log."""
+    return str(message.event["type"]) if isinstance(message, Deliver) else type(message).__name__.lower()

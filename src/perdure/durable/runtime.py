@@ -19,14 +19,16 @@ from perdure.clock import Clock
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.delivery import Delivery
 from perdure.durable.host import Host
+from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.records import Address, InstanceRecord, InstanceStatus, MachineRecord, VersionRecord
 from perdure.durable.resident import Envelope, Resident
 from perdure.durable.store import Store
 from perdure.durable.turn import Create, Deliver, SetStatus
+from perdure.durable.watchdog import Watchdog
 from perdure.durable.watchers import InstanceState, Subscription, Watchers, state_of
 from perdure.entropy import Entropy, prefixed_id
-from perdure.errors import InvalidParameter, InvalidState, NotFound
-from perdure.json_value import JsonObject, json_copy
+from perdure.errors import EventTooLarge, InvalidParameter, InvalidState, NotFound, ResultTooLarge
+from perdure.json_value import Json, JsonObject, decode_json, encode_json
 from perdure.statechart.event import EventLike, to_event
 
 __all__ = ["InstanceState", "Runtime", "RuntimeSettings", "Subscription"]
@@ -50,6 +52,7 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Threads for services that are plain functions."""
     closing_grace: float = 2_000
     """How long ``close`` lets running services finish."""
+    limits: Limits = DEFAULT_LIMITS
 
 
 class Runtime:
@@ -67,6 +70,7 @@ class Runtime:
         self.entropy = entropy
         self.settings = settings or RuntimeSettings()
         self.watchers = Watchers()
+        self.watchdog = Watchdog(clock, self.settings.limits.slow_turn)
         self.threads = ThreadPoolExecutor(self.settings.service_threads, thread_name_prefix="perdure-service")
         self.delivery: Delivery
         self._residents: dict[Address, Resident] = {}
@@ -83,6 +87,7 @@ class Runtime:
         await self.store.open()
         self.delivery = Delivery(self)
         self.delivery.start()
+        self.watchdog.start()
         self._is_open = True
 
     async def close(self) -> None:
@@ -96,6 +101,7 @@ class Runtime:
                 await self._drain()
         finally:  # also when closing is itself cancelled
             self.watchers.end_all()
+            self.watchdog.close()
             self.threads.shutdown(wait=False, cancel_futures=True)
             await self.store.close()
 
@@ -197,7 +203,7 @@ class Runtime:
         ``context`` is merged over the machine's initial context, key by key. Raises ``NotFound`` (machine, or it has no
         current version), ``InvalidParameter`` (a bad name: parameter ``"slug"``; a version that is not this machine's:
         ``"machineVersionId"``; a context that is no object: ``"context"``), ``InstanceExists``, ``AuthorizerRefused``,
-        ``EventFailed``, ``ContextTooLarge``.
+        ``EventFailed``, ``ContextTooLarge``, ``MailboxFull``.
         """
         ensure_name(address.instance, "slug")
         if context is not None and not isinstance(context, dict):
@@ -212,9 +218,11 @@ class Runtime:
         """Send an event and answer once the instance has settled, or at the processing timeout with what it reached.
 
         Raises ``NotFound``, ``InvalidState`` (paused or ended), ``InvalidParameter`` (an event without a ``type``, or
-        one that does not fit its schema: ``"event"``), ``AuthorizerRefused``, ``EventFailed``, ``ContextTooLarge``.
+        one that does not fit its schema: ``"event"``), ``AuthorizerRefused``, ``EventTooLarge``, ``EventFailed``,
+        ``ContextTooLarge``, ``MailboxFull``.
         """
-        message = Deliver(event=as_json(to_event(event), "event"), auth_context=auth_context)
+        plain = as_json(to_event(event), "event", self.settings.limits.event_bytes_max)
+        message = Deliver(event=plain, auth_context=auth_context)
         return await self._ask(address, Envelope(message, settles=True))
 
     async def read(self, address: Address, *, auth_context: JsonObject | None = None) -> InstanceState:
@@ -346,6 +354,13 @@ class Runtime:
             return NotFound(f"there is no machine {address.machine!r}")
         return NotFound(f"machine {address.machine!r} has no instance {address.instance!r}")
 
+    def copied_result(self, result: Json) -> Json:
+        """What a service returned, as its machine sees it. Raises ``ResultTooLarge``, and what is no JSON."""
+        encoded, bytes_max = encode_json(result), self.settings.limits.result_bytes_max
+        if len(encoded) > bytes_max:
+            raise ResultTooLarge(f"the result is {len(encoded):,} bytes of JSON; the limit is {bytes_max:,} bytes")
+        return decode_json(encoded)
+
     def fresh_name(self) -> str:
         return str(self.entropy.uuid())
 
@@ -355,10 +370,16 @@ def ensure_name(name: str, parameter: str) -> None:
         raise InvalidParameter(f"{name!r} is no name: 1 to 128 characters of a-z, A-Z, 0-9, _ and -", parameter)
 
 
-def as_json(value: JsonObject, parameter: str) -> JsonObject:
-    """A caller's value as JSON makes of it. Raises ``InvalidParameter`` when JSON cannot say it."""
+def as_json(value: JsonObject, parameter: str, bytes_max: int | None = None) -> JsonObject:
+    """A caller's value as JSON makes of it.
+
+    Raises ``InvalidParameter`` when JSON cannot say it, ``EventTooLarge`` when it is larger than an event may be.
+    """
     try:
-        copied: JsonObject = json_copy(value)
-        return copied
+        encoded = encode_json(value)
+        copied: JsonObject = decode_json(encoded)
     except (TypeError, ValueError) as error:
         raise InvalidParameter(f"the {parameter} is not JSON: {error}", parameter) from error
+    if bytes_max is not None and len(encoded) > bytes_max:
+        raise EventTooLarge(f"the {parameter} is {len(encoded):,} bytes of JSON; the limit is {bytes_max:,} bytes")
+    return copied

@@ -11,6 +11,7 @@ from a lost connection leaves it unknown whether the write happened, and the cal
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from perdure.durable.access_store import AccessStore
@@ -69,11 +70,14 @@ class Store(AccessStore, Protocol):
 
     # -- mail (strong) -----------------------------------------------------------------------------
 
-    async def due_mail(self, now: float, limit: int) -> list[Mail]:
+    async def due_mail(
+        self, now: float, limit: int, *, except_to: Collection[Address] = (), only_timed: bool = False
+    ) -> list[Mail]:
         """Pending mail with ``due_at`` and ``retry_at`` not after ``now``, oldest due first, equal ones as committed.
 
         Mail whose sender has an earlier one (in that same order) to the same target waiting for its ``retry_at`` is
-        left out: order per sender and receiver is kept across failures. Dead letters are left out.
+        left out: order per sender and receiver is kept across failures. Dead letters are left out. So is mail to the
+        receivers in ``except_to``, and with ``only_timed`` mail without a due time, which comes before all other.
         """
         ...
 

@@ -19,8 +19,18 @@ import msgspec
 from perdure.durable.authorization import ensure_writable
 from perdure.durable.commit import Commit
 from perdure.durable.definition import Definition, Sender, WriteRequest
+from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.records import Address, Creation, InstanceRecord, InstanceStatus, JournalEntry, Mail, Parent
-from perdure.errors import ContextTooLarge, EventFailed, InstanceExists, InvalidState, PerdureError
+from perdure.errors import (
+    ChainTooLong,
+    ContextTooLarge,
+    EventFailed,
+    EventTooLarge,
+    InstanceExists,
+    InvalidState,
+    PerdureError,
+    TooMuchMail,
+)
 from perdure.json_value import Json, JsonObject, decode_json, encode_json, json_copy
 from perdure.statechart import step as engine
 from perdure.statechart.effect import (
@@ -38,10 +48,7 @@ from perdure.statechart.effect import (
 from perdure.statechart.event import ERROR_PLATFORM, ESCALATED, INIT, STOP, done_invoke_type, error_platform_type
 from perdure.statechart.snapshot import Snapshot, encode_snapshot
 
-__all__ = ["CONTEXT_BYTES_MAX", "Create", "Deliver", "Message", "SetStatus", "Stop", "Turn", "turn"]
-
-CONTEXT_BYTES_MAX = 400_000
-"""Of the context as compact UTF-8 JSON."""
+__all__ = ["Create", "Deliver", "Message", "SetStatus", "Stop", "Turn", "turn"]
 
 UNSPEAKABLE = (TypeError, ValueError, RecursionError)
 """What encoding raises for a value that is not JSON, or is nested without end."""
@@ -60,6 +67,8 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     sender: Address | None = None
     parents: tuple[Parent, ...] = ()
     mail_id: str | None = None
+    chain: int = 0
+    """Of the mail it came as; 0 for what comes from outside."""
 
 
 class Deliver(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +80,8 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     is_platform: bool = False
     """From the runtime: ``sender``, a persistent child, has ended. Void when it is the receiver's child no more."""
     mail_id: str | None = None
+    chain: int = 0
+    """Of the mail it came as; 0 for what comes from outside."""
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +119,7 @@ def turn(
     now: float,
     fresh_name: Callable[[], str],
     lost: tuple[str, ...] = (),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Turn:
     """Handle one message.
 
@@ -116,14 +128,14 @@ def turn(
 
     Raises ``InstanceExists`` for a ``Create`` of what exists, ``InvalidState`` for an event to an instance that is
     paused, stopped or in error, ``AuthorizerRefused``, ``EventFailed`` when the machine's code raises,
-    ``ContextTooLarge``.
+    ``ContextTooLarge``, ``EventTooLarge``, ``TooMuchMail``, ``ChainTooLong``.
     """
     if isinstance(message, Create):
         if record is not None:
             raise InstanceExists(f"there is an instance {address} already")
-        return create(definition, address, message, now, fresh_name)
+        return create(definition, address, message, now, fresh_name, limits)
     assert record is not None, "the runtime answers not-found itself"
-    work = Work(definition, address, record, now, fresh_name)
+    work = Work(definition, address, record, now, fresh_name, limits)
     if isinstance(message, SetStatus):
         work.status = message.status
         return work.finish()
@@ -137,6 +149,7 @@ def turn(
     ensure_accepting(address, record)
     for child_id in lost:
         work.lose_child(child_id)
+    work.chain = message.chain + 1
     if work.snapshot.status == "error":
         refused = InvalidState(f"{address} has ended in status 'error': {work.snapshot.error}")
         return work.finish(refused=refused)
@@ -160,7 +173,12 @@ def turn(
 
 
 def create(
-    definition: Definition, address: Address, message: Create, now: float, fresh_name: Callable[[], str]
+    definition: Definition,
+    address: Address,
+    message: Create,
+    now: float,
+    fresh_name: Callable[[], str],
+    limits: Limits,
 ) -> Turn:
     """The first turn: permission is asked with the creator's context alone, then the initial state is entered."""
     if message.auth_context is not None:
@@ -188,7 +206,8 @@ def create(
         snapshot=step.snapshot,
         parents=message.parents,
     )
-    work = Work(definition, address, record, now, fresh_name)
+    work = Work(definition, address, record, now, fresh_name, limits)
+    work.chain = message.chain + 1
     work.absorb(step, {"type": INIT}, message.sender)
     return work.finish(consumed=message.mail_id, is_new=True)
 
@@ -243,7 +262,11 @@ class Work:
         record: InstanceRecord,
         now: float,
         fresh_name: Callable[[], str],
+        limits: Limits,
     ) -> None:
+        self.limits = limits
+        self.chain = 1
+        """What mail sent from here on counts in its chain."""
         self.definition = definition
         self.address = address
         self.record = record
@@ -353,10 +376,16 @@ class Work:
         is_platform: bool = False,
     ) -> None:
         """Put mail into the commit. Its id is the same when the turn is replayed from the same record."""
-        try:
-            event = json_copy(event)
-        except UNSPEAKABLE as error:
-            raise EventFailed(f"an event that {self.address} sends to {target} is not JSON: {error}") from error
+        # A timer that waits is paced by time. Word of an ending cannot go round for ever without a new child.
+        chain = 0 if delay else self.chain
+        if chain > self.limits.chain_max and not is_platform and kind != "stop":
+            raise ChainTooLong(
+                f"{self.address} would send message {chain:,} of a chain in which each comes of the one before; "
+                f"the limit is {self.limits.chain_max:,}"
+            )
+        if self.mail_count >= self.limits.mail_per_turn_max:
+            raise TooMuchMail(f"{self.address} sends more than {self.limits.mail_per_turn_max:,} messages in one turn")
+        event = self.copied(event, target)
         origin = f"{self.address.org}/{self.address}@{self.record.created_at:.3f}"
         self.mail.append(
             Mail(
@@ -372,15 +401,30 @@ class Work:
                 send_id=send_id,
                 is_delayed=delay is not None,
                 is_platform=is_platform,
+                chain=chain,
             )
         )
         self.mail_count += 1
+
+    def copied(self, event: JsonObject | None, target: Address) -> JsonObject | None:
+        """An event as its receiver will see it."""
+        try:
+            event_json = encode_json(event)
+            copy: JsonObject | None = decode_json(event_json)
+        except UNSPEAKABLE as error:
+            raise EventFailed(f"an event that {self.address} sends to {target} is not JSON: {error}") from error
+        if len(event_json) > self.limits.event_bytes_max:
+            raise EventTooLarge(
+                f"an event that {self.address} sends to {target} is {len(event_json):,} bytes of JSON; "
+                f"the limit is {self.limits.event_bytes_max:,} bytes"
+            )
+        return copy
 
     # -- the outcome -------------------------------------------------------------------------------
 
     def finish(self, *, consumed: str | None = None, is_new: bool = False, refused: PerdureError | None = None) -> Turn:
         """Check the limits and put the commit together."""
-        snapshot, snapshot_json = checked(self.snapshot, self.address)
+        snapshot, snapshot_json = checked(self.snapshot, self.address, self.limits.context_bytes_max)
         mail = [mail for mail in self.mail if not mail.is_delayed] if self.has_ended else self.mail
         record = InstanceRecord(
             address=self.address,
@@ -412,7 +456,7 @@ def event_for(parent: Parent, event: JsonObject) -> JsonObject:
     return {"type": error_platform_type(parent.child_id), "data": event.get("data")}
 
 
-def checked(snapshot: Snapshot, address: Address) -> tuple[Snapshot, bytes]:
+def checked(snapshot: Snapshot, address: Address, bytes_max: int) -> tuple[Snapshot, bytes]:
     """The snapshot as it will be when it is read again, and its encoding; raises when its context is over the limit.
 
     Going on with the decoded context means that it makes no difference whether an instance is loaded or still in
@@ -420,10 +464,10 @@ def checked(snapshot: Snapshot, address: Address) -> tuple[Snapshot, bytes]:
     """
     try:
         context_json = encode_json(snapshot.context)
-        if len(context_json) > CONTEXT_BYTES_MAX:
+        if len(context_json) > bytes_max:
             raise ContextTooLarge(
                 f"the context of {address} would be {len(context_json):,} bytes of JSON; "
-                f"the limit is {CONTEXT_BYTES_MAX:,} bytes"
+                f"the limit is {bytes_max:,} bytes"
             )
         snapshot = msgspec.structs.replace(snapshot, context=decode_json(context_json))
         return snapshot, encode_snapshot(snapshot)

@@ -20,6 +20,7 @@ from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.host import World
+from perdure.durable.limits import Limits
 from perdure.durable.records import Address, InstanceRecord, VersionRecord
 from perdure.durable.turn import Message, Turn, turn
 from perdure.errors import EventFailed, MachineCodeError, MachineConfigError, NotFound, PerdureError
@@ -61,10 +62,11 @@ class InProcessHost:
         now: float,
         fresh_name: Callable[[], str],
         lost: tuple[str, ...],
+        limits: Limits,
     ) -> Turn:
         definition = self._definition(version)
         try:
-            return turn(definition, address, record, message, now=now, fresh_name=fresh_name, lost=lost)
+            return turn(definition, address, record, message, now=now, fresh_name=fresh_name, lost=lost, limits=limits)
         except (PerdureError, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -80,9 +80,11 @@ _STATUS: dict[type[Exception], int] = {
     MethodNotAllowed: 405,
     errors.InvalidState: 409,
     errors.ContextTooLarge: 413,
+    errors.EventTooLarge: 413,
     BodyTooLarge: 413,
     errors.EventFailed: 422,
     UpgradeRequired: 426,
+    errors.MailboxFull: 429,
     TooManySubscriptions: 429,
 }
 """The status of an error is that of its nearest listed ancestor; unlisted ones are 500."""
@@ -146,6 +148,8 @@ def _headers(error: Exception) -> Headers:
         return ((b"www-authenticate", b"Bearer"),)
     if isinstance(error, MethodNotAllowed):
         return ((b"allow", error.allowed.encode()),)
+    if isinstance(error, errors.MailboxFull):
+        return ((b"retry-after", b"1"),)
     if isinstance(error, UpgradeRequired):
         return ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
     return ()

@@ -16,6 +16,8 @@ from perdure.stores.sqlite.schema import Schema, bring_up_to_date
 # Lists of things of which there are few enough to walk along the primary key.
 WALKED = {"list_orgs", "sealed_secrets"}
 
+STEP_WITHOUT_TABLE = re.compile("CONSTANT ROW|json_each")
+
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[sqlite3.Connection]:
@@ -33,7 +35,9 @@ def plan_of(database: sqlite3.Connection, name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_query_fits_the_schema_and_walks_no_whole_table(name: str, database: sqlite3.Connection) -> None:
-    scans = [step for step in plan_of(database, name) if step.startswith("SCAN") and "CONSTANT ROW" not in step]
+    scans = [
+        step for step in plan_of(database, name) if step.startswith("SCAN") and not STEP_WITHOUT_TABLE.search(step)
+    ]
     assert not scans or name in WALKED
 
 
@@ -42,6 +46,8 @@ def test_a_query_fits_the_schema_and_walks_no_whole_table(name: str, database: s
     [
         ("due_mail", "mail_by_due"),
         ("due_mail", "mail_tried_by_pair"),
+        ("due_mail_except", "mail_by_due"),
+        ("due_mail_except", "mail_tried_by_pair"),
         ("next_due_at", "mail_by_due"),
         ("next_retry_at", "mail_tried_by_retry"),
         ("pending_mail", "mail_by_target"),
@@ -54,9 +60,12 @@ def test_a_query_uses_the_index_made_for_it(name: str, index: str, database: sql
     assert any(index in step for step in plan_of(database, name))
 
 
-@pytest.mark.parametrize("name", ["due_mail", "next_due_at", "next_retry_at", "pending_mail", "list_instances"])
+ORDERED = ["due_mail", "due_mail_except", "next_due_at", "next_retry_at", "pending_mail", "list_instances"]
+
+
+@pytest.mark.parametrize("name", ORDERED)
 def test_a_query_reads_its_order_from_the_index(name: str, database: sqlite3.Connection) -> None:
-    assert not [step for step in plan_of(database, name) if "TEMP B-TREE" in step]
+    assert not [step for step in plan_of(database, name) if "TEMP B-TREE" in step and "ORDER BY" in step]
 
 
 def test_every_query_is_used() -> None:

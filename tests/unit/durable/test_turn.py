@@ -28,11 +28,13 @@ from perdure import (
     spawn_persistent,
 )
 from perdure.durable.authorization import ensure_readable
+from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.records import Address, InstanceRecord, Mail, Parent
-from perdure.durable.turn import CONTEXT_BYTES_MAX, Create, Deliver, Message, SetStatus, Stop, Turn, turn
+from perdure.durable.turn import Create, Deliver, Message, SetStatus, Stop, Turn, turn
 from perdure.statechart.effect import ChildTarget, RunAction, Send
 from perdure.statechart.snapshot import decode_snapshot
 
+CONTEXT_BYTES_MAX = DEFAULT_LIMITS.context_bytes_max
 HERE = Address("org", "here", "one")
 PARENT = Address("org", "parents", "mother")
 
@@ -57,9 +59,11 @@ def run(
     *,
     now: float = 1000.0,
     lost: tuple[str, ...] = (),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Turn:
     names = count(1)
-    return turn(definition, HERE, record, message, now=now, fresh_name=lambda: f"name-{next(names)}", lost=lost)
+    fresh_name = lambda: f"name-{next(names)}"  # noqa: E731 - one line of a call
+    return turn(definition, HERE, record, message, now=now, fresh_name=fresh_name, lost=lost, limits=limits)
 
 
 def created(definition: Definition, **message: Any) -> InstanceRecord:

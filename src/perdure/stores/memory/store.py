@@ -13,7 +13,7 @@ should be fast with many instances, take another store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import count
 
@@ -151,13 +151,17 @@ class MemoryStore(AccessTables):
 
     # -- mail ----------------------------------------------------------------------------------------------------
 
-    async def due_mail(self, now: float, limit: int) -> list[Mail]:
+    async def due_mail(
+        self, now: float, limit: int, *, except_to: Collection[Address] = (), only_timed: bool = False
+    ) -> list[Mail]:
         held_back: set[tuple[Address, Address]] = set()
         due: list[Mail] = []
         for letter in self._in_order():
             mail = letter.mail
             if mail.retry_at > now:
                 held_back.add((mail.sender, mail.target))
+            elif mail.target in except_to or (only_timed and mail.due_at <= 0):
+                continue
             elif mail.due_at <= now and (mail.sender, mail.target) not in held_back:
                 due.append(copy_of(mail))
         return due[:limit]

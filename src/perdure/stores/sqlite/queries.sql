@@ -61,8 +61,8 @@ LIMIT ?;
 -- Insert one piece of mail.
 INSERT INTO mail (
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: consume_mail
 -- Delete mail that its target has applied. No row is changed when it is not pending, or addressed to another instance.
@@ -94,9 +94,35 @@ DELETE FROM dead_letter WHERE sender_org = ? AND sender_machine = ? AND sender_i
 -- The index is named because SQLite would search all mail to the target instead of the few pieces that have failed.
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
 FROM mail
 WHERE due_at <= ? AND retry_at <= ? AND NOT EXISTS (
+    SELECT 1
+    FROM mail AS earlier INDEXED BY mail_tried_by_pair
+    WHERE earlier.target_org = mail.target_org
+        AND earlier.target_machine = mail.target_machine
+        AND earlier.target_instance = mail.target_instance
+        AND earlier.sender_org = mail.sender_org
+        AND earlier.sender_machine = mail.sender_machine
+        AND earlier.sender_instance = mail.sender_instance
+        AND earlier.retry_at > 0
+        AND earlier.retry_at > ?
+        AND (earlier.due_at, earlier.arrival) < (mail.due_at, mail.arrival)
+)
+ORDER BY due_at, arrival
+LIMIT ?;
+
+-- name: due_mail_except
+-- The same within a range of due times, without the mail to some receivers, given as paths. Whom mail is for is in the
+-- index, so that what is left out costs little however much it is.
+-- The index is named because SQLite would search all mail to the target instead of the few pieces that have failed.
+SELECT
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
+FROM mail
+WHERE due_at > ? AND due_at <= ?
+    AND (target_org || '/' || target_machine || '/' || target_instance) NOT IN (SELECT value FROM json_each(?))
+    AND retry_at <= ? AND NOT EXISTS (
     SELECT 1
     FROM mail AS earlier INDEXED BY mail_tried_by_pair
     WHERE earlier.target_org = mail.target_org
@@ -124,7 +150,7 @@ SELECT retry_at FROM mail WHERE retry_at > 0 AND retry_at > ? AND retry_at > due
 -- All mail to an instance that is not applied yet.
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
 FROM mail
 WHERE target_org = ? AND target_machine = ? AND target_instance = ?
 ORDER BY due_at, arrival;
@@ -137,11 +163,11 @@ UPDATE mail SET attempts = ?, retry_at = ?, last_error = ? WHERE id = ?;
 -- The first half of giving mail up: attempts, error and time are given, all else is taken from the mail.
 INSERT INTO dead_letter (
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, buried_at
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, buried_at
 )
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, ?, retry_at, ?, ?
+    due_at, event, creation, send_id, is_delayed, is_platform, ?, retry_at, ?, chain, ?
 FROM mail
 WHERE id = ?;
 
@@ -153,7 +179,7 @@ DELETE FROM mail WHERE id = ?;
 -- A page of an org's dead letters after a position.
 SELECT
     key, id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
 FROM dead_letter
 WHERE target_org = ? AND key > ?
 ORDER BY key

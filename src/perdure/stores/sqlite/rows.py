@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import msgspec
@@ -38,6 +39,7 @@ __all__ = [
     "mail_of",
     "mail_row",
     "org_of",
+    "paths_row",
     "summary_of",
     "upload_of",
     "upload_row",
@@ -54,6 +56,11 @@ _strings = msgspec.json.Decoder(tuple[str, ...])
 
 def address_row(address: Address) -> tuple[str, str, str]:
     return (address.org, address.machine, address.instance)
+
+
+def paths_row(addresses: Iterable[Address]) -> str:
+    """Addresses as a JSON list of paths. No part of an address contains a slash."""
+    return _text(["/".join(address_row(address)) for address in addresses])
 
 
 def instance_row(commit: Commit) -> Row:
@@ -127,6 +134,7 @@ def mail_row(mail: Mail) -> Row:
         mail.attempts,
         mail.retry_at,
         mail.last_error,
+        mail.chain,
     )
 
 
@@ -146,6 +154,7 @@ def mail_of(row: Row) -> Mail:
         attempts=row[14],
         retry_at=row[15],
         last_error=row[16],
+        chain=row[17],
     )
 
 

@@ -147,11 +147,12 @@ CREATE TABLE mail (
     is_platform INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     retry_at REAL NOT NULL,
-    last_error TEXT
+    last_error TEXT,
+    chain INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- What is due is at the front, whatever waits behind it.
-CREATE INDEX mail_by_due ON mail (due_at);
+-- What is due is at the front, whatever waits behind it; whom it is for can be told without reading it.
+CREATE INDEX mail_by_due ON mail (due_at, arrival, target_org, target_machine, target_instance);
 
 CREATE INDEX mail_by_target ON mail (target_org, target_machine, target_instance, due_at);
 
@@ -185,7 +186,8 @@ CREATE TABLE dead_letter (
     attempts INTEGER NOT NULL,
     retry_at REAL NOT NULL,
     last_error TEXT,
-    buried_at REAL NOT NULL
+    buried_at REAL NOT NULL,
+    chain INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX dead_letter_by_org ON dead_letter (target_org);

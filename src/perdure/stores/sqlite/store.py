@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -139,8 +140,15 @@ class SqliteStore(AccessQueries):
 
     # -- mail ----------------------------------------------------------------------------------------------------
 
-    async def due_mail(self, now: float, limit: int) -> list[Mail]:
-        return [rows.mail_of(row) for row in await self._rows("due_mail", (now, now, now, limit))]
+    async def due_mail(
+        self, now: float, limit: int, *, except_to: Collection[Address] = (), only_timed: bool = False
+    ) -> list[Mail]:
+        if not except_to and not only_timed:
+            found = await self._rows("due_mail", (now, now, now, limit))
+        else:
+            after = 0.0 if only_timed else -1.0
+            found = await self._rows("due_mail_except", (after, now, rows.paths_row(except_to), now, now, limit))
+        return [rows.mail_of(row) for row in found]
 
     async def next_mail_at(self, now: float) -> float | None:
         def next_times(connection: sqlite3.Connection) -> list[float]:

@@ -44,6 +44,7 @@ class MailContract(StoreBinding):
             attempts=2,
             retry_at=0.5,
             last_error="busy",
+            chain=7,
         )
         stop = Mail(id="s", kind="stop", sender=ALICE, target=BOB, due_at=2.5)
         await store.commit(commit_at(1, mail=[creation, stop]))
@@ -87,6 +88,35 @@ class MailContract(StoreBinding):
             await store.commit(commit_at(1, CAROL, mail=[letter("n", sender=CAROL), letter("n", sender=CAROL)]))
         await store.commit(commit_at(1, BOB, consumed=["m"], mail=[letter("m", sender=BOB, target=ALICE)]))
         assert ids(await store.pending_mail(ALICE)) == ["m"]
+
+    # -- due, for some -------------------------------------------------------------------------------------------
+
+    async def test_due_mail_can_be_asked_for_without_some_receivers(self, store: Store) -> None:
+        await send(
+            store,
+            letter("to bob 1"),
+            letter("to carol", target=CAROL),
+            letter("to bob 2", due_at=2.0),
+            letter("to alice", sender=BOB, target=ALICE, due_at=1.0),
+        )
+        assert ids(await store.due_mail(9.0, 10, except_to=[BOB])) == ["to carol", "to alice"]
+        assert ids(await store.due_mail(9.0, 1, except_to=[BOB, CAROL])) == ["to alice"]
+        assert ids(await store.due_mail(0.0, 9, except_to=[BOB])) == ["to carol"]
+        elsewhere = [Address("org-b", "person", "bob"), Address("org-a", "robot", "bob")]
+        assert len(await store.due_mail(9.0, 10, except_to=elsewhere)) == 4
+
+    async def test_due_mail_can_be_asked_for_without_the_mail_that_has_no_due_time(self, store: Store) -> None:
+        await send(store, letter("at once"), letter("early", due_at=1.0), letter("late", due_at=9.0))
+        assert ids(await store.due_mail(5.0, 10, only_timed=True)) == ["early"]
+        assert ids(await store.due_mail(9.0, 10, only_timed=True)) == ["early", "late"]
+        assert ids(await store.due_mail(9.0, 10, only_timed=True, except_to=[BOB])) == []
+
+    async def test_mail_behind_a_failed_one_is_held_back_also_without_some_receivers(self, store: Store) -> None:
+        await send(store, letter("failed", due_at=1.0), letter("behind", due_at=2.0))
+        await send(store, letter("other", target=CAROL, due_at=3.0))
+        await store.defer_mail("failed", attempts=1, retry_at=50.0, error="no")
+        assert ids(await store.due_mail(9.0, 10, only_timed=True)) == ["other"]
+        assert ids(await store.due_mail(50.0, 10, except_to=[CAROL])) == ["failed", "behind"]
 
     # -- cancelled -----------------------------------------------------------------------------------------------
 
