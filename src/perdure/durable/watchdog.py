@@ -16,7 +16,6 @@ import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
 
-import perdure
 from perdure.clock import Clock
 from perdure.durable.records import Address
 from perdure.logs import get_logger
@@ -25,7 +24,7 @@ __all__ = ["Watchdog"]
 
 logger = get_logger("perdure.watchdog")
 
-PACKAGE = str(Path(perdure.__file__).parent)
+PACKAGE = str(Path(__file__).parents[1])
 STACK_FRAMES_MAX = 12
 
 
