@@ -25,7 +25,9 @@ __all__ = [
     "MailGone",
     "MailboxFull",
     "MicrostepLimitExceeded",
+    "MigrationFailed",
     "MissingScope",
+    "NoMigrationPath",
     "NotFound",
     "PerdureError",
     "ResultTooLarge",
@@ -141,6 +143,25 @@ class ResultTooLarge(PerdureError):
     """What a service returned exceeds its limit in bytes. Its machine learns it as the error of the service."""
 
     code = "result-too-large"
+
+
+class MigrationFailed(EventFailed):
+    """A migration raised, or led an instance to where the newer version cannot stand; the instance is as before.
+
+    ``detail`` says more than the callers of an event should learn: what was raised, with its text.
+    """
+
+    code = "migration-failed"
+
+    def __init__(self, message: str, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.detail = detail or message
+
+
+class NoMigrationPath(PerdureError):
+    """No sequence of migrations leads from the instance's version to the one that was asked for."""
+
+    code = "no-migration-path"
 
 
 class SnapshotMismatch(PerdureError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from perdure.durable.indexes import IndexValue
 from perdure.durable.records import InstanceRecord, JournalEntry, Mail
 
 __all__ = ["Commit"]
@@ -30,5 +31,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_json: bytes
     """``record.snapshot`` encoded, since the turn needed the encoding for its limits."""
     journal: tuple[JournalEntry, ...] = ()
+    indexes: tuple[IndexValue, ...] | None = None
+    """All that the instance is indexed by from now on; ``None`` when that stays as it is."""
     mail: tuple[Mail, ...] = ()
     """Mail sent by this turn, in order. Inserted after ``cancelled``, so a cancel never reaches forward."""

@@ -18,6 +18,9 @@ __all__ = [
     "Address",
     "Creation",
     "IdentityProviderRecord",
+    "IndexOperator",
+    "IndexQuery",
+    "IndexedInstance",
     "InstanceRecord",
     "InstanceStatus",
     "InstanceSummary",
@@ -26,6 +29,7 @@ __all__ = [
     "MachineRecord",
     "Mail",
     "MailKind",
+    "MigrationRecord",
     "OrgRecord",
     "Page",
     "Parent",
@@ -121,6 +125,24 @@ class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None
     """Python source of the machine version module; ``None`` for a machine of the host application."""
     file_name: str
+    index_selectors: dict[str, str] = {}
+    """For indexes of its machine the JSONPath into the context."""
+
+
+class MigrationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Immutable code that leads instances from one version of a machine to another."""
+
+    id: str
+    org: str
+    machine: str
+    created_at: float
+    from_version_id: str
+    to_version_id: str
+    content_hash: str
+    """SHA-256 of the source in hex; of the two labels for one that lives in the host application's own code."""
+    source: str | None
+    """Python source of the migration module; ``None`` for a migration of the host application."""
+    file_name: str
 
 
 class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +155,11 @@ class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     gzip: bool
     version_id: str
-    """The id the version will have once it is finalized."""
+    """The id the version will have once it is finalized; of a migration its own id."""
+    from_version_id: str | None = None
+    """Set for a migration, and only then: the version it leads from."""
+    to_version_id: str | None = None
+    """Likewise, the version it leads to."""
     code: bytes | None = None
     file_name: str | None = None
 
@@ -161,6 +187,8 @@ class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     status: InstanceStatus = "running"
     parents: tuple[Parent, ...] = ()
+    desired_version_id: str | None = None
+    """The version it is to move to as soon as it can; ``None`` when it is where it should be."""
 
 
 class InstanceSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +210,26 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     version_id: str
     sender: Address | None = None
     """The instance that sent the event; ``None`` for a client, a timer of its own, or a service."""
+
+
+class IndexedInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of an index: a value, and the instance that has it."""
+
+    name: str
+    value: str
+
+
+IndexOperator: TypeAlias = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
+
+
+class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which values of an index are asked for, and in which order."""
+
+    operator: IndexOperator | None = None
+    """``None`` for all values."""
+    value: str = ""
+    """What the operator compares with."""
+    descending: bool = False
 
 
 MailKind: TypeAlias = Literal["event", "create", "stop"]

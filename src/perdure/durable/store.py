@@ -16,6 +16,7 @@ from typing import Protocol
 
 from perdure.durable.access_store import AccessStore
 from perdure.durable.commit import Commit
+from perdure.durable.evolution_store import EvolutionStore
 from perdure.durable.records import (
     Address,
     InstanceRecord,
@@ -31,8 +32,10 @@ from perdure.durable.records import (
 __all__ = ["Store"]
 
 
-class Store(AccessStore, Protocol):
-    """Where instances, mail, journals and definitions live; who may use them is in ``AccessStore``."""
+class Store(AccessStore, EvolutionStore, Protocol):
+    """Where instances, mail, journals and definitions live; who may use them is in ``AccessStore``, how they change in
+    ``EvolutionStore``.
+    """
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -110,7 +113,7 @@ class Store(AccessStore, Protocol):
     async def machine(self, org: str, name: str) -> MachineRecord | None: ...
 
     async def delete_machine(self, org: str, name: str) -> bool:
-        """Remove a machine with its versions and uploads; false if there is none.
+        """Remove a machine with its versions, migrations and uploads; false if there is none.
 
         Raises ``InvalidState`` while it has instances.
         """

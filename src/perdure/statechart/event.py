@@ -38,6 +38,8 @@ INIT = "xstate.init"
 """The event that entry actions of the initial state see."""
 STOP = "xstate.stop"
 """The event that exit actions see when an actor is stopped from outside."""
+UPGRADE = "statebacked.upgrade"
+"""What an actor sees that goes on in another version of its machine."""
 ERROR_COMMUNICATION = "error.communication"
 """Raised when a message has no receiver."""
 UPDATE = "xstate.update"
@@ -50,7 +52,7 @@ ESCALATED = "xstate.error"
 DONE_INVOKE = "done.invoke."
 ERROR_PLATFORM = "error.platform."
 
-INTERNAL_PREFIXES = ("done.", "error.", "xstate.")
+INTERNAL_PREFIXES = ("done.", "error.", "xstate.", UPGRADE)
 """What begins types that only the engine and its surroundings send."""
 
 

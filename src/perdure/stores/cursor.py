@@ -20,7 +20,7 @@ import msgspec
 from perdure.durable.records import Page
 from perdure.errors import InvalidParameter
 
-__all__ = ["decode_cursor", "encode_cursor", "page_of"]
+__all__ = ["decode_cursor", "decode_place", "encode_cursor", "encode_place", "page_of"]
 
 _CHECK_BYTES = 8
 _POSITION_BYTES = 8
@@ -31,8 +31,7 @@ Row = TypeVar("Row")
 
 def encode_cursor(scope: Sequence[str], position: int) -> str:
     """The cursor of a position (0 to 2**64 - 1) in the list that ``scope`` names, 22 URL-safe characters."""
-    packed = position.to_bytes(_POSITION_BYTES)
-    return base64.urlsafe_b64encode(_check(scope, packed) + packed).rstrip(b"=").decode()
+    return _encode(scope, position.to_bytes(_POSITION_BYTES))
 
 
 def decode_cursor(scope: Sequence[str], cursor: str | None) -> int:
@@ -40,16 +39,17 @@ def decode_cursor(scope: Sequence[str], cursor: str | None) -> int:
 
     Raises ``InvalidParameter`` naming ``cursor`` for anything that ``encode_cursor`` did not make for this scope.
     """
-    if cursor is None:
-        return 0
-    try:
-        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        data = b""
-    check, packed = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
-    if len(packed) != _POSITION_BYTES or check != _check(scope, packed):
-        raise InvalidParameter("the cursor does not belong to this list: start again without one", "cursor")
-    return int.from_bytes(packed)
+    return 0 if cursor is None else int.from_bytes(_decode(scope, cursor))
+
+
+def encode_place(scope: Sequence[str], place: tuple[str, int]) -> str:
+    """The cursor of a place in a list that is ordered by a text and, where that is equal, by a position."""
+    return _encode(scope, msgspec.json.encode(place))
+
+
+def decode_place(scope: Sequence[str], cursor: str | None) -> tuple[str, int] | None:
+    """The place after which the page begins; ``None`` without a cursor. Raises ``InvalidParameter`` likewise."""
+    return None if cursor is None else msgspec.json.decode(_decode(scope, cursor), type=tuple[str, int])
 
 
 def page_of(
@@ -69,6 +69,21 @@ def page_of(
     del shown[limit:]
     cursor = None if is_last else encode_cursor(scope, position(shown[-1]))
     return Page([row(each) for each in shown], cursor)
+
+
+def _encode(scope: Sequence[str], packed: bytes) -> str:
+    return base64.urlsafe_b64encode(_check(scope, packed) + packed).rstrip(b"=").decode()
+
+
+def _decode(scope: Sequence[str], cursor: str) -> bytes:
+    try:
+        data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    check, packed = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
+    if check != _check(scope, packed):
+        raise InvalidParameter("the cursor does not belong to this list: start again without one", "cursor")
+    return packed
 
 
 def _check(scope: Sequence[str], packed: bytes) -> bytes:

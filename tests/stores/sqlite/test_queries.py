@@ -54,13 +54,25 @@ def test_a_query_fits_the_schema_and_walks_no_whole_table(name: str, database: s
         ("cancel_mail", "mail_delayed_by_sender"),
         ("cancel_all_mail", "mail_delayed_by_sender"),
         ("list_instances", "instance_by_machine"),
+        ("query_index_ascending", "PRIMARY KEY (org=? AND machine=? AND name=? AND (value,instance_key)>(?,?)"),
+        ("query_index_descending", "PRIMARY KEY (org=? AND machine=? AND name=? AND (value,instance_key)>(?,?)"),
+        ("index_values_of", "index_value_by_instance"),
     ],
 )
 def test_a_query_uses_the_index_made_for_it(name: str, index: str, database: sqlite3.Connection) -> None:
     assert any(index in step for step in plan_of(database, name))
 
 
-ORDERED = ["due_mail", "due_mail_except", "next_due_at", "next_retry_at", "pending_mail", "list_instances"]
+ORDERED = [
+    "due_mail",
+    "due_mail_except",
+    "next_due_at",
+    "next_retry_at",
+    "pending_mail",
+    "list_instances",
+    "query_index_ascending",
+    "query_index_descending",
+]
 
 
 @pytest.mark.parametrize("name", ORDERED)

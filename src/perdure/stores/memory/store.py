@@ -13,6 +13,7 @@ should be fast with many instances, take another store.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -20,19 +21,24 @@ from itertools import count
 import msgspec
 
 from perdure.durable.commit import Commit
+from perdure.durable.indexes import IndexValue
 from perdure.durable.records import (
     Address,
+    IndexedInstance,
+    IndexQuery,
     InstanceRecord,
     InstanceSummary,
     JournalEntry,
     MachineRecord,
     Mail,
+    MigrationRecord,
     Page,
     UploadRecord,
     VersionRecord,
 )
 from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, SequenceConflict, StoreError
 from perdure.statechart.snapshot import Snapshot, decode_snapshot
+from perdure.stores.index_range import Place, index_page, index_scope, range_of
 from perdure.stores.memory.access import AccessTables
 from perdure.stores.memory.numbered import copy_of, page, record_of
 
@@ -49,6 +55,7 @@ class _Instance:
     record: InstanceRecord
     snapshot_json: bytes
     journal: dict[int, JournalEntry]
+    indexes: tuple[IndexValue, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,6 +80,7 @@ class MemoryStore(AccessTables):
         self._dead_letters: list[_Letter] = []
         self._machines: dict[tuple[str, str], tuple[int, MachineRecord]] = {}
         self._versions: dict[str, tuple[int, VersionRecord]] = {}
+        self._migrations: dict[str, tuple[int, MigrationRecord]] = {}
         self._uploads: dict[str, UploadRecord] = {}
 
     async def open(self) -> None:
@@ -100,6 +108,8 @@ class MemoryStore(AccessTables):
         else:
             kept.record, kept.snapshot_json = record, commit.snapshot_json
             kept.journal.update(journal)
+        if commit.indexes is not None:
+            self._instances[address].indexes = commit.indexes
         for each in mail:
             self._mail[each.id] = _Letter(next(self._arrivals), each)
 
@@ -213,6 +223,11 @@ class MemoryStore(AccessTables):
             for version_id, (arrival, version) in self._versions.items()
             if (version.org, version.machine) != (org, name)
         }
+        self._migrations = {
+            migration_id: (arrival, migration)
+            for migration_id, (arrival, migration) in self._migrations.items()
+            if (migration.org, migration.machine) != (org, name)
+        }
         self._uploads = {
             upload_id: upload
             for upload_id, upload in self._uploads.items()
@@ -234,6 +249,22 @@ class MemoryStore(AccessTables):
     async def version(self, version_id: str) -> VersionRecord | None:
         return record_of(self._versions.get(version_id))
 
+    async def add_migration(self, migration: MigrationRecord) -> None:
+        owner = (migration.org, migration.machine)
+        if owner not in self._machines:
+            raise NotFound(f"there is no machine named {migration.machine}")
+        _, present = self._migrations.setdefault(migration.id, (next(self._arrivals), migration))
+        if (present.org, present.machine) != owner:
+            raise InvalidState(f"the migration id {migration.id} is taken by another machine")
+
+    async def list_migrations(self, org: str, machine: str, *, cursor: str | None, limit: int) -> Page[MigrationRecord]:
+        rows = (
+            (arrival, migration)
+            for arrival, migration in self._migrations.values()
+            if (migration.org, migration.machine) == (org, machine)
+        )
+        return page(rows, ("migrations", org, machine), cursor, limit)
+
     async def create_upload(self, upload: UploadRecord) -> None:
         if upload.id in self._uploads:
             raise InvalidState(f"the upload id {upload.id} is taken")
@@ -251,6 +282,46 @@ class MemoryStore(AccessTables):
 
     async def delete_upload(self, upload_id: str) -> None:
         self._uploads.pop(upload_id, None)
+
+    # -- indexes -------------------------------------------------------------------------------------------------
+
+    async def add_index(self, org: str, machine: str, index: str, *, selector: str | None = None) -> None:
+        if (org, machine) not in self._machines:
+            raise NotFound(f"there is no machine named {machine}")
+        arrival, record = self._machines[org, machine]
+        if index not in record.indexes:
+            changed = msgspec.structs.replace(record, indexes=(*record.indexes, index))
+            self._machines[org, machine] = (arrival, changed)
+        for version_id, (arrival, version) in self._versions.items():
+            if selector is not None and (version.org, version.machine) == (org, machine):
+                selectors = {index: selector, **version.index_selectors}
+                self._versions[version_id] = (arrival, msgspec.structs.replace(version, index_selectors=selectors))
+
+    async def query_index(
+        self, org: str, machine: str, index: str, query: IndexQuery, *, cursor: str | None, limit: int
+    ) -> Page[IndexedInstance]:
+        scope = index_scope(org, machine, index, query)
+        wanted = range_of(query, scope, cursor)
+        found = sorted(
+            (
+                (Place(value, kept.arrival), address.instance)
+                for address, kept in self._instances.items()
+                for name, value in kept.indexes
+                if (address.org, address.machine, name) == (org, machine, index)
+                and wanted.contains(Place(value, kept.arrival))
+            ),
+            reverse=query.descending,
+        )
+        return index_page([(place, instance) for place, instance in found[: limit + 1]], limit, scope)
+
+    async def count_instances(self, org: str, machine: str) -> dict[str, int]:
+        return dict(
+            Counter(
+                kept.record.version_id
+                for address, kept in self._instances.items()
+                if (address.org, address.machine) == (org, machine)
+            )
+        )
 
     # -- lists ---------------------------------------------------------------------------------------------------
 

@@ -4,15 +4,15 @@
 -- name: create_instance
 -- Insert an instance that must not exist yet. Answers its key; no row when the name is taken.
 INSERT INTO instance (
-    org, machine, instance, sequence, version_id, created_at, ts, status, parents, snapshot
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    org, machine, instance, sequence, version_id, created_at, ts, status, parents, desired_version, snapshot
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (org, machine, instance) DO NOTHING
 RETURNING key;
 
 -- name: advance_instance
 -- The compare-and-swap of a commit. Answers the instance's key; no row when it is at another sequence or gone.
 UPDATE instance
-SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, snapshot = ?
+SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, desired_version = ?, snapshot = ?
 WHERE org = ? AND machine = ? AND instance = ? AND sequence = ?
 RETURNING key;
 
@@ -22,12 +22,12 @@ SELECT sequence FROM instance WHERE org = ? AND machine = ? AND instance = ?;
 
 -- name: load_instance
 -- One instance, whole.
-SELECT sequence, version_id, created_at, ts, status, parents, snapshot
+SELECT sequence, version_id, created_at, ts, status, parents, desired_version, snapshot
 FROM instance
 WHERE org = ? AND machine = ? AND instance = ?;
 
 -- name: delete_instance
--- Remove an instance; its journal goes with it.
+-- Remove an instance; its journal and its index values go with it.
 DELETE FROM instance WHERE org = ? AND machine = ? AND instance = ?;
 
 -- name: list_instances
@@ -195,7 +195,7 @@ ON CONFLICT (org, name) DO NOTHING;
 SELECT org, name, created_at, current_version, indexes FROM machine WHERE org = ? AND name = ?;
 
 -- name: delete_machine
--- Remove a machine; its versions go with it.
+-- Remove a machine; its versions and migrations go with it.
 DELETE FROM machine WHERE org = ? AND name = ?;
 
 -- name: list_machines
@@ -213,30 +213,105 @@ UPDATE machine SET current_version = ? WHERE org = ? AND name = ?;
 -- name: add_version
 -- Insert a version; no row is changed when the id is taken.
 INSERT INTO version (
-    id, org, machine, created_at, client_info, content_hash, source, file_name
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    id, org, machine, created_at, client_info, content_hash, source, file_name, index_selectors
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: load_version
 -- One version.
-SELECT id, org, machine, created_at, client_info, content_hash, source, file_name FROM version WHERE id = ?;
+SELECT id, org, machine, created_at, client_info, content_hash, source, file_name, index_selectors
+FROM version
+WHERE id = ?;
 
 -- name: list_versions
 -- A page of a machine's versions after a position.
-SELECT key, id, org, machine, created_at, client_info, content_hash, source, file_name
+SELECT key, id, org, machine, created_at, client_info, content_hash, source, file_name, index_selectors
 FROM version
 WHERE org = ? AND machine = ? AND key > ?
 ORDER BY key
 LIMIT ?;
 
+-- name: add_migration
+-- Insert a migration; no row is changed when the id is taken.
+INSERT INTO migration (
+    id, org, machine, created_at, from_version, to_version, content_hash, source, file_name
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: migration_owner
+-- Whose migration it is.
+SELECT org, machine FROM migration WHERE id = ?;
+
+-- name: list_migrations
+-- A page of a machine's migrations after a position.
+SELECT key, id, org, machine, created_at, from_version, to_version, content_hash, source, file_name
+FROM migration
+WHERE org = ? AND machine = ? AND key > ?
+ORDER BY key
+LIMIT ?;
+
+-- name: set_machine_indexes
+-- Let a machine have these indexes.
+UPDATE machine SET indexes = ? WHERE org = ? AND name = ?;
+
+-- name: list_selectors
+-- The selectors of all versions of a machine.
+SELECT id, index_selectors FROM version WHERE org = ? AND machine = ?;
+
+-- name: set_selectors
+-- Let a version have these selectors.
+UPDATE version SET index_selectors = ? WHERE id = ?;
+
+-- name: index_values_of
+-- What an instance is indexed by.
+SELECT name, value FROM index_value WHERE instance_key = ?;
+
+-- name: add_index_value
+-- Index an instance by a value.
+INSERT INTO index_value (org, machine, name, value, instance_key) VALUES (?, ?, ?, ?, ?);
+
+-- name: remove_index_value
+-- An instance is not found by a value any more.
+DELETE FROM index_value WHERE org = ? AND machine = ? AND name = ? AND value = ? AND instance_key = ?;
+
+-- name: query_index_ascending
+-- The places of an index between two, without those of an excluded value. CROSS JOIN keeps the index in front.
+SELECT index_value.value, index_value.instance_key, instance.instance
+FROM index_value CROSS JOIN instance ON instance.key = index_value.instance_key
+WHERE index_value.org = ? AND index_value.machine = ? AND index_value.name = ?
+    AND (index_value.value, index_value.instance_key) > (?, ?)
+    AND (index_value.value, index_value.instance_key) < (?, ?)
+    AND index_value.value IS NOT ?
+ORDER BY index_value.value, index_value.instance_key
+LIMIT ?;
+
+-- name: query_index_descending
+-- The same, the other way round.
+SELECT index_value.value, index_value.instance_key, instance.instance
+FROM index_value CROSS JOIN instance ON instance.key = index_value.instance_key
+WHERE index_value.org = ? AND index_value.machine = ? AND index_value.name = ?
+    AND (index_value.value, index_value.instance_key) > (?, ?)
+    AND (index_value.value, index_value.instance_key) < (?, ?)
+    AND index_value.value IS NOT ?
+ORDER BY index_value.value DESC, index_value.instance_key DESC
+LIMIT ?;
+
+-- name: count_instances
+-- How many instances run each version of a machine.
+SELECT version_id, count(*) FROM instance WHERE org = ? AND machine = ? GROUP BY version_id;
+
 -- name: create_upload
 -- Announce an upload; no row is changed when the id is taken.
-INSERT INTO upload (id, org, machine, created_at, gzip, version_id, code, file_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO upload (
+    id, org, machine, created_at, gzip, version_id, code, file_name, from_version, to_version
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: load_upload
 -- One upload with its code.
-SELECT id, org, machine, created_at, gzip, version_id, code, file_name FROM upload WHERE id = ?;
+SELECT id, org, machine, created_at, gzip, version_id, code, file_name, from_version, to_version
+FROM upload
+WHERE id = ?;
 
 -- name: fill_upload
 -- Keep an upload's code.

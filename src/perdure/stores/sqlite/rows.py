@@ -17,6 +17,7 @@ from perdure.durable.records import (
     KeyRecord,
     MachineRecord,
     Mail,
+    MigrationRecord,
     OrgRecord,
     Parent,
     UploadRecord,
@@ -38,6 +39,8 @@ __all__ = [
     "machine_row",
     "mail_of",
     "mail_row",
+    "migration_of",
+    "migration_row",
     "org_of",
     "paths_row",
     "summary_of",
@@ -51,6 +54,7 @@ Row: TypeAlias = tuple[Any, ...]
 
 _parents = msgspec.json.Decoder(tuple[Parent, ...])
 _creation = msgspec.json.Decoder(Creation)
+_selectors = msgspec.json.Decoder(dict[str, str])
 _strings = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -73,12 +77,13 @@ def instance_row(commit: Commit) -> Row:
         record.ts,
         record.status,
         _text(record.parents),
+        record.desired_version_id,
         commit.snapshot_json.decode(),
     )
 
 
 def instance_of(address: Address, row: Row) -> InstanceRecord:
-    sequence, version_id, created_at, ts, status, parents, snapshot = row
+    sequence, version_id, created_at, ts, status, parents, desired_version, snapshot = row
     return InstanceRecord(
         address=address,
         sequence=sequence,
@@ -87,6 +92,7 @@ def instance_of(address: Address, row: Row) -> InstanceRecord:
         ts=ts,
         status=status,
         parents=_parents.decode(parents),
+        desired_version_id=desired_version,
         snapshot=decode_snapshot(snapshot),
     )
 
@@ -183,17 +189,48 @@ def version_row(version: VersionRecord) -> Row:
         version.content_hash,
         version.source,
         version.file_name,
+        _text(version.index_selectors),
     )
 
 
 def version_of(row: Row) -> VersionRecord:
-    version_id, org, machine, created_at, client_info, content_hash, source, file_name = row
+    version_id, org, machine, created_at, client_info, content_hash, source, file_name, index_selectors = row
     return VersionRecord(
         id=version_id,
         org=org,
         machine=machine,
         created_at=created_at,
         client_info=client_info,
+        content_hash=content_hash,
+        source=source,
+        file_name=file_name,
+        index_selectors=_selectors.decode(index_selectors),
+    )
+
+
+def migration_row(migration: MigrationRecord) -> Row:
+    return (
+        migration.id,
+        migration.org,
+        migration.machine,
+        migration.created_at,
+        migration.from_version_id,
+        migration.to_version_id,
+        migration.content_hash,
+        migration.source,
+        migration.file_name,
+    )
+
+
+def migration_of(row: Row) -> MigrationRecord:
+    migration_id, org, machine, created_at, from_version_id, to_version_id, content_hash, source, file_name = row
+    return MigrationRecord(
+        id=migration_id,
+        org=org,
+        machine=machine,
+        created_at=created_at,
+        from_version_id=from_version_id,
+        to_version_id=to_version_id,
         content_hash=content_hash,
         source=source,
         file_name=file_name,
@@ -210,11 +247,13 @@ def upload_row(upload: UploadRecord) -> Row:
         upload.version_id,
         upload.code,
         upload.file_name,
+        upload.from_version_id,
+        upload.to_version_id,
     )
 
 
 def upload_of(row: Row) -> UploadRecord:
-    upload_id, org, machine, created_at, gzip, version_id, code, file_name = row
+    upload_id, org, machine, created_at, gzip, version_id, code, file_name, from_version_id, to_version_id = row
     return UploadRecord(
         id=upload_id,
         org=org,
@@ -224,6 +263,8 @@ def upload_of(row: Row) -> UploadRecord:
         version_id=version_id,
         code=code,
         file_name=file_name,
+        from_version_id=from_version_id,
+        to_version_id=to_version_id,
     )
 
 

@@ -77,6 +77,7 @@ CREATE TABLE version (
     content_hash TEXT NOT NULL,
     source TEXT,
     file_name TEXT NOT NULL,
+    index_selectors TEXT NOT NULL DEFAULT '{}',
     FOREIGN KEY (org, machine) REFERENCES machine (org, name) ON DELETE CASCADE
 ) STRICT;
 
@@ -91,7 +92,9 @@ CREATE TABLE upload (
     gzip INTEGER NOT NULL,
     version_id TEXT NOT NULL,
     code BLOB,
-    file_name TEXT
+    file_name TEXT,
+    from_version TEXT,
+    to_version TEXT
 ) STRICT;
 
 CREATE INDEX upload_by_machine ON upload (org, machine);
@@ -109,6 +112,7 @@ CREATE TABLE instance (
     status TEXT NOT NULL,
     parents TEXT NOT NULL,
     snapshot TEXT NOT NULL,
+    desired_version TEXT,
     UNIQUE (org, machine, instance)
 ) STRICT;
 
@@ -196,3 +200,32 @@ CREATE INDEX dead_letter_by_target ON dead_letter (target_org, target_machine, t
 
 CREATE INDEX dead_letter_delayed_by_sender ON dead_letter (sender_org, sender_machine, sender_instance)
 WHERE is_delayed = 1;
+
+-- Code that leads instances from one version of their machine to another.
+CREATE TABLE migration (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    org TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    from_version TEXT NOT NULL,
+    to_version TEXT NOT NULL,
+    content_hash TEXT NOT NULL,
+    source TEXT,
+    file_name TEXT NOT NULL,
+    FOREIGN KEY (org, machine) REFERENCES machine (org, name) ON DELETE CASCADE
+) STRICT;
+
+CREATE INDEX migration_by_machine ON migration (org, machine);
+
+-- What instances are found by. Clustered by value, so that a query walks along neighbours.
+CREATE TABLE index_value (
+    org TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    instance_key INTEGER NOT NULL REFERENCES instance (key) ON DELETE CASCADE,
+    PRIMARY KEY (org, machine, name, value, instance_key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX index_value_by_instance ON index_value (instance_key);

@@ -30,6 +30,7 @@ from perdure.errors import InvalidState
 from perdure.stores.sqlite import rows, writes
 from perdure.stores.sqlite.access import AccessQueries
 from perdure.stores.sqlite.connection import check_path, connect_reader, connect_writer, create_file, store_error
+from perdure.stores.sqlite.evolution import EvolutionQueries
 from perdure.stores.sqlite.file_lock import FileLock
 from perdure.stores.sqlite.inbox import Failed, Inbox, Outcome
 from perdure.stores.sqlite.queries import QUERIES
@@ -44,7 +45,7 @@ RECENT_BYTES_MAX = 32 * 1024 * 1024
 """Memory for the instances committed last."""
 
 
-class SqliteStore(AccessQueries):
+class SqliteStore(AccessQueries, EvolutionQueries):
     """Instances, mail, journals and definitions in one file; one process at a time may have it open.
 
     ``open`` binds the store to the running event loop, whose coroutines alone may use it. ``readers`` is the number of

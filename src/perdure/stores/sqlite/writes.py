@@ -10,6 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from perdure.durable.commit import Commit
+from perdure.durable.indexes import IndexValue
 from perdure.durable.records import Address, VersionRecord
 from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, SequenceConflict
 from perdure.stores.sqlite.queries import QUERIES
@@ -29,6 +30,7 @@ class PreparedCommit:
     cancels_all: bool
     instance: Row
     journal: list[Row]
+    indexes: frozenset[IndexValue] | None
     mail: list[Row]
 
     @classmethod
@@ -41,6 +43,7 @@ class PreparedCommit:
             cancels_all=commit.cancels_all,
             instance=instance_row(commit),
             journal=[entry_row(entry) for entry in commit.journal],
+            indexes=None if commit.indexes is None else frozenset(commit.indexes),
             mail=[mail_row(mail) for mail in commit.mail],
         )
 
@@ -57,8 +60,17 @@ class PreparedCommit:
             connection.executemany(QUERIES["cancel_mail"], [(*address, send_id) for send_id in self.cancelled])
         if self.journal:
             connection.executemany(QUERIES["append_journal"], [(key, *entry) for entry in self.journal])
+        if self.indexes is not None:
+            self._index(connection, key, address, self.indexes)
         if self.mail:
             connection.executemany(QUERIES["send_mail"], self.mail)
+
+    def _index(self, connection: sqlite3.Connection, key: int, address: Row, wanted: frozenset[IndexValue]) -> None:
+        """Let the instance be found by these values; only what differs is written."""
+        present = set(connection.execute(QUERIES["index_values_of"], (key,)).fetchall())
+        for query, values in (("remove_index_value", present - wanted), ("add_index_value", wanted - present)):
+            if values:
+                connection.executemany(QUERIES[query], [(*address[:2], *value, key) for value in values])
 
     def _swap(self, connection: sqlite3.Connection, address: Row) -> int:
         """The compare-and-swap; answers the instance's key."""

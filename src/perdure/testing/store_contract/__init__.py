@@ -23,18 +23,27 @@ again. It needs pytest and pytest-asyncio in its ``auto`` mode::
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{part}" for part in ("access", "commits", "definitions", "durability", "mail", "pages"))
+    *(f"{__name__}.{part}" for part in ("access", "commits", "definitions", "durability", "evolution", "mail", "pages"))
 )
 
 from perdure.testing.store_contract.access import AccessContract  # noqa: E402
 from perdure.testing.store_contract.commits import CommitContract  # noqa: E402
 from perdure.testing.store_contract.definitions import DefinitionContract  # noqa: E402
 from perdure.testing.store_contract.durability import DurabilityContract  # noqa: E402
+from perdure.testing.store_contract.evolution import EvolutionContract  # noqa: E402
 from perdure.testing.store_contract.mail import MailContract  # noqa: E402
 from perdure.testing.store_contract.pages import PageContract  # noqa: E402
 
 __all__ = ["StoreContract"]
 
 
-class StoreContract(CommitContract, MailContract, DefinitionContract, AccessContract, PageContract, DurabilityContract):
+class StoreContract(
+    CommitContract,
+    MailContract,
+    DefinitionContract,
+    EvolutionContract,
+    AccessContract,
+    PageContract,
+    DurabilityContract,
+):
     """Everything the store protocol promises. See the module for how to bind it to a store."""

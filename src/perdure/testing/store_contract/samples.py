@@ -14,6 +14,7 @@ from perdure.durable.records import (
     KeyRecord,
     MachineRecord,
     Mail,
+    MigrationRecord,
     OrgRecord,
     TokenProviderRecord,
     UploadRecord,
@@ -35,6 +36,7 @@ __all__ = [
     "key_named",
     "letter",
     "machine_named",
+    "migration_named",
     "names",
     "org_named",
     "send",
@@ -57,6 +59,8 @@ def commit_at(
     consumed: Iterable[str] = (),
     cancelled: Iterable[str] = (),
     cancels_all: bool = False,
+    indexes: tuple[tuple[str, str], ...] | None = None,
+    desired_version: str | None = None,
     mail: Iterable[Mail] = (),
     journal: Iterable[JournalEntry] = (),
 ) -> Commit:
@@ -69,12 +73,14 @@ def commit_at(
         created_at=1000.0,
         ts=1000.0 + sequence,
         snapshot=snapshot,
+        desired_version_id=desired_version,
     )
     return Commit(
         expected_sequence=sequence - 1 or None,
         consumed=tuple(consumed),
         cancelled=tuple(cancelled),
         cancels_all=cancels_all,
+        indexes=indexes,
         record=record,
         snapshot_json=encode_snapshot(snapshot),
         journal=tuple(journal),
@@ -172,6 +178,20 @@ def version_named(name: str, machine: str = "person", org: str = "org-a") -> Ver
         content_hash="ab" * 32,
         source=f"machine = {name!r}\n",
         file_name="machine.py",
+    )
+
+
+def migration_named(name: str, machine: str = "person", org: str = "org-a") -> MigrationRecord:
+    return MigrationRecord(
+        id=f"mig_{name}",
+        org=org,
+        machine=machine,
+        created_at=1.0,
+        from_version_id="ver_1",
+        to_version_id="ver_2",
+        content_hash="cd" * 32,
+        source=f"name = {name!r}\n",
+        file_name="migration.py",
     )
 
 
