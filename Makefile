@@ -134,6 +134,10 @@ bench-store: $(STAMP) ## commits per second of each store
 bench-http: $(STAMP) ## events per second through a running server
 	$(BIN)/python benchmarks/http_events.py
 
+.PHONY: bench-install
+bench-install: $(STAMP) ## what `pip install perdure` brings, and the time to the first durable result
+	@$(BIN)/python -m benchmarks.install $(ARGS)
+
 # -- cleaning and releasing --------------------------------------------------------------------------------------------
 
 .PHONY: lock

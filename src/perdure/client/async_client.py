@@ -7,7 +7,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-import httpx
+import httpx2
 
 from perdure import wire
 from perdure.client import operations, watching
@@ -41,7 +41,7 @@ class AsyncClient:
         self._token = token
         self._org = org
         self._clock = clock if clock is not None else SystemClock()
-        self._http = httpx.AsyncClient(timeout=timeout_seconds)
+        self._http = httpx2.AsyncClient(timeout=timeout_seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +69,7 @@ class AsyncClient:
         arguments = http_arguments(request, url=self._url, token=self._token, org=self._org)
         try:
             answer = await self._http.request(**arguments)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise transport_error(self._url, error) from error
         return Response(status=answer.status_code, body=answer.content)
 

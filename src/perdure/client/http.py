@@ -1,10 +1,10 @@
-"""The client's requests in httpx's terms; both faces send the same ones."""
+"""The client's requests in httpx2's terms; both faces send the same ones."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import httpx
+import httpx2
 
 from perdure.client.exchange import Request, TokenSource, headers_of
 from perdure.errors import InvalidParameter, ServerUnreachable
@@ -18,8 +18,8 @@ READ_TIMEOUT_SECONDS = 120.0
 def base_url(url: str) -> str:
     """The URL that paths are appended to. Raises ``InvalidParameter`` for one that is not http or https."""
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
         raise InvalidParameter(f"{url!r} is not a URL: {error}", "url") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise InvalidParameter(f"{url!r} is not the URL of a server: it looks like http://127.0.0.1:7378", "url")
@@ -27,7 +27,7 @@ def base_url(url: str) -> str:
 
 
 def http_arguments(request: Request, *, url: str, token: TokenSource, org: str | None) -> dict[str, Any]:
-    """What ``httpx.Client.request`` and its asynchronous twin are called with."""
+    """What ``httpx2.Client.request`` and its asynchronous twin are called with."""
     arguments: dict[str, Any] = {"method": request.method, "headers": headers_of(request, token, org)}
     if request.upload is None:
         arguments |= {"url": f"{url}{request.path}", "params": dict(request.query), "content": request.body}
@@ -38,9 +38,9 @@ def http_arguments(request: Request, *, url: str, token: TokenSource, org: str |
     return arguments
 
 
-def transport_error(url: str, error: httpx.TransportError) -> ServerUnreachable:
+def transport_error(url: str, error: httpx2.TransportError) -> ServerUnreachable:
     """No answer came: say from where, why, and what it means."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol):
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
         return ServerUnreachable(f"no server answers at {url} ({error}): is it running, and is the URL right?")
     reason = str(error) or type(error).__name__
     return ServerUnreachable(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-import httpx
+import httpx2
 
 from perdure import wire
 from perdure.client import operations
@@ -37,7 +37,7 @@ class Client:
         self._url = base_url(url)
         self._token = token
         self._org = org
-        self._http = httpx.Client(timeout=timeout_seconds)
+        self._http = httpx2.Client(timeout=timeout_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +65,7 @@ class Client:
         arguments = http_arguments(request, url=self._url, token=self._token, org=self._org)
         try:
             answer = self._http.request(**arguments)
-        except httpx.TransportError as error:
+        except httpx2.TransportError as error:
             raise transport_error(self._url, error) from error
         return Response(status=answer.status_code, body=answer.content)
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import msgspec
 
 from perdure.client import AsyncClient
@@ -169,7 +169,7 @@ class ServerProcess:
 
 async def _is_healthy(url: str) -> bool:
     try:
-        async with httpx.AsyncClient() as http:
+        async with httpx2.AsyncClient() as http:
             return (await http.get(f"{url}/healthz")).status_code == 200
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return False
