@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import venv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,15 @@ def install(wheel: Path, folder: Path, extra: str = "") -> Installed:
     own = json.loads(run([python_of(folder), "-c", LISTING], cwd=folder).stdout)
     requirement = f"{wheel}[{extra}]" if extra else str(wheel)
     started = time.perf_counter()
-    pip = [python_of(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
+    pip: list[str | Path] = [
+        python_of(folder),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        requirement,
+    ]
     run(pip, cwd=folder)
     seconds = time.perf_counter() - started
     sizes = json.loads(run([python_of(folder), "-c", LISTING], cwd=folder).stdout)
@@ -94,7 +103,7 @@ def python_of(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def run(command: list[str | Path], cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str | Path], cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a command without our own ``PYTHONPATH``; fails with what it said."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     result = subprocess.run(

@@ -33,7 +33,17 @@ CLIENT_BYTES_MAX = 10_000_000
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """perdure without extras. Without a package index this is skipped on a laptop, and fails where CI runs."""
     folder = tmp_path_factory.mktemp("install")
-    probe = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder / "probe", "hatchling"]
+    probe: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        folder / "probe",
+        "hatchling",
+    ]
     if subprocess.run(probe, cwd=folder, capture_output=True, timeout=60, check=False).returncode != 0:
         if os.environ.get("CI"):
             pytest.fail("pip reaches no package index")
@@ -56,7 +66,7 @@ def test_durable_instances_inside_a_program_need_no_more_than_that(installed: In
 
 
 def test_the_command_without_the_server_says_what_to_install(installed: Installed, tmp_path: Path) -> None:
-    command = [installed.folder / "bin" / "perdure", "--help"]
+    command: list[str | Path] = [installed.folder / "bin" / "perdure", "--help"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
     assert "pip install 'perdure[server]'" in result.stderr
