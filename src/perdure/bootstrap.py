@@ -46,7 +46,9 @@ __all__ = [
     "deploy_machine_file",
     "ensure_default_org",
     "find_master_key",
+    "fresh_master_key_path",
     "make_master_key",
+    "master_key_path",
     "open",
     "open_runtime",
     "open_service",
@@ -203,13 +205,24 @@ def master_key_path(store_url: str) -> Path | None:
     return None if database is None else database.with_name(f"{database.name}.key")
 
 
+def fresh_master_key_path(path: Path) -> Path:
+    """Where the next master key lies while the secrets are being sealed again for it."""
+    return path.with_name(f"{path.name}.new")
+
+
 def require_master_key(store_url: str) -> bytes:
     """``find_master_key``, or an ``InvalidParameter`` that says how to make one."""
     create_store(store_url)  # a wrong URL is the first thing to say
+    path = master_key_path(store_url)
+    if path is not None and fresh_master_key_path(path).exists():
+        raise InvalidParameter(
+            f"a change of the master key of {store_url} was interrupted: finish it with "
+            f"`perdure keys rotate-master --store {store_url}`",
+            "master_key",
+        )
     key = find_master_key(store_url)
     if key is not None:
         return key
-    path = master_key_path(store_url)
     if path is None:
         raise InvalidParameter(
             f"a server over {store_url} would have no key that anybody could sign a token with: "
@@ -240,10 +253,20 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    store_url: str, *, master_key: bytes, settings: ServerSettings, clock: Clock, entropy: Entropy
+    store_url: str,
+    *,
+    master_key: bytes,
+    settings: ServerSettings,
+    clock: Clock,
+    entropy: Entropy,
+    anonymous_access: bool = False,
 ) -> AsyncIterator[Service]:
-    """A started runtime over a store, and the HTTP application over that; closed in reverse order."""
+    """A started runtime over a store, and the HTTP application over that; closed in reverse order.
+
+    With ``anonymous_access`` the default org takes anonymous sessions from then on.
+    """
     # A program that embeds the runtime does not pay for the server.
+    from perdure.server.anonymous import allow_anonymous_access
     from perdure.server.app import create_app
     from perdure.server.secrets import SecretBox
 
@@ -253,6 +276,8 @@ async def open_service(
             runtime, settings=settings, secret_box=secret_box, clock=clock, entropy=entropy, owns_runtime=False
         )
         org = await ensure_default_org(runtime.store, clock)
+        if anonymous_access:
+            await allow_anonymous_access(runtime.store, org, now=clock.now(), entropy=entropy, secret_box=secret_box)
         yield Service(store=runtime.store, runtime=runtime, secret_box=secret_box, app=app, org=org)
 
 

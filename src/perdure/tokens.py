@@ -8,6 +8,7 @@ end sign with it, the server verifies with it. Times are milliseconds, as everyw
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import timedelta
@@ -109,7 +110,20 @@ def sign_token(
     if subject is not None:
         claims["sub"] = subject
     # An empty `typ` leaves the header out: the contract's tokens have none.
-    return jwt.encode(claims, secret.encode(), algorithm="HS256", headers={"kid": key_id, "typ": ""})
+    return jwt.encode(
+        claims, secret.encode(), algorithm="HS256", headers={"kid": key_id, "typ": ""}, json_encoder=_Legible
+    )
+
+
+class _Legible(json.JSONEncoder):
+    """Writes claims so that their base64url has no `-` and no `_`.
+
+    The contract's client reads when a token expires as if it were plain base64, and takes one that it cannot read for
+    one that never does. Of ASCII, only these three characters become one of the two; they occur in strings alone.
+    """
+
+    def encode(self, o: Any) -> str:
+        return super().encode(o).replace(">", r"\u003e").replace("?", r"\u003f").replace("~", r"\u007e")
 
 
 def token_key_id(token: str) -> str:

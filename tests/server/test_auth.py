@@ -41,6 +41,13 @@ SCOPES_OF = {
     ("POST", "/keys"): "org.keys.write",
     ("DELETE", "/keys/x"): "org.keys.write",
     ("GET", "/orgs"): "org.read",
+    ("GET", "/billing"): "org.write",
+    ("GET", "/idps"): "tokens.admin",
+    ("POST", "/idps"): "tokens.admin",
+    ("DELETE", "/idps"): "tokens.admin",
+    ("GET", "/token-providers"): "tokens.admin",
+    ("POST", "/token-providers"): "tokens.admin",
+    ("DELETE", "/token-providers/x"): "tokens.admin",
 }
 
 

@@ -61,12 +61,19 @@ def dev(
     listener = listen(host, port)
     # Code that comes over the network runs here: fine from this machine, whose user started this, and from nowhere
     # else.
-    settings = ServerSettings(allow_code_upload=is_loopback(listener))
+    settings = ServerSettings(allow_code_upload=is_loopback(listener), allow_org_creation=is_loopback(listener))
 
     async def main() -> None:
         from perdure.bootstrap import open_service
 
-        service = open_service(store, master_key=master_key, settings=settings, clock=clock, entropy=entropy)
+        service = open_service(
+            store,
+            master_key=master_key,
+            settings=settings,
+            clock=clock,
+            entropy=entropy,
+            anonymous_access=True,
+        )
         async with service as running:
             await _serve_and_reload(running, paths, listener, clock, entropy)
 

@@ -82,6 +82,22 @@ def list_keys(session: Session, store: StoreOption = None) -> None:
     )
 
 
+@app.command("rotate-master")
+def rotate_master(
+    store: Annotated[str, typer.Option("--store", metavar="URL", help="The store, which no server may have open.")],
+) -> None:
+    """Change the master key, and seal the secrets of all keys and identity providers for the new one.
+
+    The master key beside the database is replaced by a fresh one. One that comes from PERDURE_MASTER_KEY is replaced by
+    the one in PERDURE_NEW_MASTER_KEY. Backups from before can only be read with the key of before.
+    """
+    from perdure.cli.master_key import rotate_master_key
+    from perdure.cli.output import say
+
+    changed = asyncio.run(rotate_master_key(store, SystemEntropy()))
+    say(f"{changed} secrets are sealed for the new master key")
+
+
 @app.command("delete")
 @connected
 def delete_key(

@@ -11,31 +11,54 @@ __all__ = ["serve"]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+StoreOption = Annotated[
+    str, typer.Option("--store", envvar="PERDURE_STORE", metavar="URL", help="Such as sqlite:///data/perdure.db.")
+]
+HostOption = Annotated[str, typer.Option("--host", envvar="PERDURE_HOST", help="The address to listen on.")]
+PortOption = Annotated[int, typer.Option("--port", envvar="PERDURE_PORT", min=0, max=65535, help="0: a free one.")]
+PublicUrlOption = Annotated[
+    str | None,
+    typer.Option("--public-url", envvar="PERDURE_PUBLIC_URL", help="Where callers reach it, behind a proxy."),
+]
+AllowCodeUploadOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code-upload",
+        envvar="PERDURE_ALLOW_CODE_UPLOAD",
+        help="Let keys with the scope machine-versions.write bring code into this process.",
+    ),
+]
+AllowOrgCreationOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-org-creation",
+        envvar="PERDURE_ALLOW_ORG_CREATION",
+        help="Let keys with the scope org.write create further orgs.",
+    ),
+]
+AnonymousAccessOption = Annotated[
+    bool,
+    typer.Option(
+        "--anonymous-access",
+        envvar="PERDURE_ANONYMOUS_ACCESS",
+        help="Let anonymous sessions into the default org, as far as its machines allow.",
+    ),
+]
+MachinesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--machines", metavar="PATH", help="Machine files, or directories of them, to deploy at the start."),
+]
+
 
 def serve(
-    store: Annotated[
-        str, typer.Option("--store", envvar="PERDURE_STORE", metavar="URL", help="Such as sqlite:///data/perdure.db.")
-    ],
-    host: Annotated[str, typer.Option("--host", envvar="PERDURE_HOST", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", envvar="PERDURE_PORT", min=0, max=65535, help="0: a free one.")] = 7373,
-    public_url: Annotated[
-        str | None,
-        typer.Option("--public-url", envvar="PERDURE_PUBLIC_URL", help="Where callers reach it, behind a proxy."),
-    ] = None,
-    allow_code_upload: Annotated[
-        bool,
-        typer.Option(
-            "--allow-code-upload",
-            envvar="PERDURE_ALLOW_CODE_UPLOAD",
-            help="Let keys with the scope machine-versions.write bring code into this process.",
-        ),
-    ] = False,
-    machines: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--machines", metavar="PATH", help="Machine files, or directories of them, to deploy at the start."
-        ),
-    ] = None,
+    store: StoreOption,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 7373,
+    public_url: PublicUrlOption = None,
+    allow_code_upload: AllowCodeUploadOption = False,
+    allow_org_creation: AllowOrgCreationOption = False,
+    anonymous_access: AnonymousAccessOption = False,
+    machines: MachinesOption = None,
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="What is worth a line.")] = "info",
 ) -> None:
     """Serve the machines and instances of a store until SIGINT or SIGTERM.
@@ -54,12 +77,19 @@ def serve(
     configure_log(level=log_level)
     master_key = require_master_key(store)
     files = find_machine_files(machines or [])
-    settings = ServerSettings(public_url=public_url, allow_code_upload=allow_code_upload)
+    settings = ServerSettings(
+        public_url=public_url, allow_code_upload=allow_code_upload, allow_org_creation=allow_org_creation
+    )
     listener = listen(host, port)
 
     async def main() -> None:
         service = open_service(
-            store, master_key=master_key, settings=settings, clock=SystemClock(), entropy=SystemEntropy()
+            store,
+            master_key=master_key,
+            settings=settings,
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            anonymous_access=anonymous_access,
         )
         async with service as running:
             for file in files:

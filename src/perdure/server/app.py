@@ -20,10 +20,21 @@ from starlette.routing import BaseRoute
 from perdure.clock import Clock
 from perdure.durable.runtime import Runtime
 from perdure.entropy import Entropy
-from perdure.server import health, instances, keys, machines, orgs, realtime, versions
+from perdure.server import (
+    health,
+    instances,
+    keys,
+    machines,
+    orgs,
+    providers,
+    realtime,
+    token_exchange,
+    versions,
+)
 from perdure.server.auth import Authenticator
 from perdure.server.bounded_cache import BoundedCache
 from perdure.server.edge import Edge
+from perdure.server.identity_tokens import IdentityTokens
 from perdure.server.live import LiveConnections
 from perdure.server.problems import problem_answer
 from perdure.server.secrets import SecretBox
@@ -54,6 +65,7 @@ def create_app(
         clock=clock,
         entropy=entropy,
         authenticator=Authenticator(runtime, secret_box, clock, settings),
+        identity_tokens=IdentityTokens(secret_box, clock, leeway=settings.token_leeway),
         live=LiveConnections(),
         versions=BoundedCache(settings.versions_cached_max),
     )
@@ -91,7 +103,9 @@ def _routes(services: Services) -> list[BaseRoute]:
         *realtime.routes(services),
         *machines.routes(services),
         *versions.routes(services),
+        *token_exchange.routes(services),
         *keys.routes(services),
+        *providers.routes(services),
         *orgs.routes(services),
         *health.routes(services),
     ]

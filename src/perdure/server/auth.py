@@ -22,7 +22,7 @@ from perdure.server.settings import ServerSettings
 from perdure.tokens import Claims, token_key_id, verify_token
 from perdure.wire import ACT_HEADER, ORG_HEADER
 
-__all__ = ["Authenticator", "Principal"]
+__all__ = ["Authenticator", "OpenedKey", "Principal"]
 
 _ACT_AS_SCOPE = "org.keys.write"
 """Who may create keys could sign any token, so only they may act as somebody else."""
@@ -57,7 +57,7 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Key:
+class OpenedKey:
     """An opened key, to be asked for again at ``stale_at``."""
 
     id: str
@@ -69,7 +69,7 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class _VerifiedToken:
-    key: _Key
+    key: OpenedKey
     principal: Principal
     good_until: float
 
@@ -82,7 +82,7 @@ class Authenticator:
         self._secret_box = secret_box
         self._clock = clock
         self._settings = settings
-        self._keys: BoundedCache[str, _Key] = BoundedCache(settings.keys_cached_max)
+        self._keys: BoundedCache[str, OpenedKey] = BoundedCache(settings.keys_cached_max)
         self._tokens: BoundedCache[str, _VerifiedToken] = BoundedCache(settings.tokens_cached_max)
         self._keys_forgotten = 0
 
@@ -126,7 +126,7 @@ class Authenticator:
         self._keys.discard(key_id)
         self._keys_forgotten += 1
 
-    def _is_current(self, key: _Key, now: float) -> bool:
+    def _is_current(self, key: OpenedKey, now: float) -> bool:
         return now < key.stale_at and self._keys.get(key.id) is key
 
     async def _verify(self, token: str, now: float) -> _VerifiedToken:
@@ -139,7 +139,14 @@ class Authenticator:
             self._tokens.put(token, verified)
         return verified
 
-    async def _key(self, key_id: str, now: float) -> _Key:
+    async def opened_key(self, key_id: str, *, org: str) -> OpenedKey:
+        """A key of an org, with its secret to sign with. Raises ``InvalidToken`` when the org has no such key."""
+        key = await self._key(key_id, self._clock.now())
+        if key.org != org:
+            raise InvalidToken(f"there is no key {key_id}")
+        return key
+
+    async def _key(self, key_id: str, now: float) -> OpenedKey:
         known = self._keys.get(key_id)
         if known is not None and now < known.stale_at:
             return known
@@ -149,7 +156,7 @@ class Authenticator:
         if record is None:
             raise InvalidToken(f"there is no key {key_id}")
         secret = self._secret_box.open(record.sealed_secret, owner=key_id)
-        key = _Key(key_id, record.org, frozenset(record.scopes), secret, now + self._settings.key_freshness)
+        key = OpenedKey(key_id, record.org, frozenset(record.scopes), secret, now + self._settings.key_freshness)
         # A key deleted while it was being read must not come back.
         if forgotten_before == self._keys_forgotten:
             self._keys.put(key_id, key)

@@ -20,7 +20,10 @@ from perdure.server.answer import Answer, Headers
 
 __all__ = [
     "BodyTooLarge",
+    "ExchangeRefused",
+    "KeySetUnavailable",
     "MethodNotAllowed",
+    "OrgCreationDisabled",
     "OrgMismatch",
     "TooManySubscriptions",
     "UpgradeRequired",
@@ -55,6 +58,24 @@ class OrgMismatch(errors.PerdureError):
     code = "missing-org"
 
 
+class ExchangeRefused(errors.PerdureError):
+    """A subject token is not exchanged: nobody vouches for it, it has expired, or there is no such service."""
+
+    code = "token-exchange-refused"
+
+
+class KeySetUnavailable(errors.PerdureError):
+    """The key set of an identity provider cannot be had: it does not answer, or not with a key set."""
+
+    code = "key-set-unavailable"
+
+
+class OrgCreationDisabled(errors.PerdureError):
+    """The server was not started with permission to create orgs over HTTP."""
+
+    code = "org-creation-disabled"
+
+
 class UpgradeRequired(errors.PerdureError):
     """A plain HTTP request where only a WebSocket is served."""
 
@@ -77,6 +98,8 @@ _STATUS: dict[type[Exception], int] = {
     errors.AuthorizerRefused: 403,
     errors.CodeUploadDisabled: 403,
     OrgMismatch: 403,
+    ExchangeRefused: 403,
+    OrgCreationDisabled: 403,
     errors.NotFound: 404,
     MethodNotAllowed: 405,
     errors.InvalidState: 409,
@@ -87,10 +110,11 @@ _STATUS: dict[type[Exception], int] = {
     UpgradeRequired: 426,
     errors.MailboxFull: 429,
     TooManySubscriptions: 429,
+    KeySetUnavailable: 503,
 }
 """The status of an error is that of its nearest listed ancestor; unlisted ones are 500."""
 
-_CODES_OF_FAILURES = (errors.StoreError, errors.SnapshotMismatch)
+_CODES_OF_FAILURES = (errors.StoreError, errors.SnapshotMismatch, KeySetUnavailable)
 """Failures whose code says something a caller can act on, though their text is for the log."""
 
 _INTERNAL = "internal-error"

@@ -79,6 +79,15 @@ class Call:
         values = parse_qs(query_string.decode("latin-1"), keep_blank_values=True).get(parameter)
         return values[0] if values else None
 
+    def header(self, name: str) -> str | None:
+        """The first header of this name, which is given in lower case."""
+        encoded = name.encode()
+        for key, value in self.scope["headers"]:
+            if key == encoded:
+                text: str = value.decode("latin-1")
+                return text
+        return None
+
     @property
     def cursor(self) -> str | None:
         """The page that the caller wants, ``None`` for the first."""
@@ -89,7 +98,7 @@ class Call:
 
         Raises ``InvalidParameter`` naming the field at fault, and ``BodyTooLarge``.
         """
-        data = await self._read(self.services.settings.body_bytes_max)
+        data = await self.raw_body(self.services.settings.body_bytes_max)
         if not data:
             if default is not None:
                 return default
@@ -118,7 +127,8 @@ class Call:
 
         return receive
 
-    async def _read(self, bytes_max: int) -> bytes:
+    async def raw_body(self, bytes_max: int) -> bytes:
+        """The request's bytes. Raises ``BodyTooLarge``."""
         receive = self.receive_within(bytes_max)
         parts: list[bytes] = []
         while True:

@@ -10,6 +10,7 @@ from perdure.durable.runtime import Runtime
 from perdure.entropy import Entropy
 from perdure.server.auth import Authenticator
 from perdure.server.bounded_cache import BoundedCache
+from perdure.server.identity_tokens import IdentityTokens
 from perdure.server.live import LiveConnections
 from perdure.server.secrets import SecretBox
 from perdure.server.settings import ServerSettings
@@ -27,6 +28,7 @@ class Services:
     clock: Clock
     entropy: Entropy
     authenticator: Authenticator
+    identity_tokens: IdentityTokens
     live: LiveConnections
     versions: BoundedCache[str, wire.Version]
     """Versions are immutable, so what is known of one stays true."""

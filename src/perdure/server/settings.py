@@ -15,6 +15,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     request's own host, which suits a server that is reached directly and not one behind a proxy that renames it."""
     allow_code_upload: bool = False
     """Whether ``machine-versions.write`` is enough to bring code into this process."""
+    allow_org_creation: bool = False
+    """Whether ``org.write`` is enough to create further orgs over HTTP."""
     page_size: int = 100
     """Rows per page of every list."""
     body_bytes_max: int = 2_000_000
