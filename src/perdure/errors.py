@@ -16,6 +16,7 @@ __all__ = [
     "ContextTooLarge",
     "EventFailed",
     "EventTooLarge",
+    "InstanceEnded",
     "InstanceExists",
     "InvalidParameter",
     "InvalidState",
@@ -71,6 +72,12 @@ class InvalidState(PerdureError):
 
 class InstanceExists(InvalidState):
     """An instance of that name exists already; the loser of a create race gets this."""
+
+
+class InstanceEnded(InvalidState):
+    """The instance was stopped, or has ended in an error: it can be read, and will never take an event again."""
+
+    code = "instance-ended"
 
 
 class InvalidToken(PerdureError):

@@ -223,6 +223,25 @@ class TransitionsPage(WireStruct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
+class ParentTie(WireStruct, frozen=True, kw_only=True, omit_defaults=True):
+    """A parent of a persistent child, and the id by which it knows that child."""
+
+    machine_name: str
+    machine_instance_name: str
+    id: str
+    detached: bool = False
+
+
+class ChildSummary(WireStruct, frozen=True, kw_only=True, omit_defaults=True):
+    """A child of an instance: a persistent one has a machine and a name, an ephemeral one what it runs (``src``)."""
+
+    id: str
+    machine_name: str | None = None
+    machine_instance_name: str | None = None
+    src: str | None = None
+    detached: bool = False
+
+
 class AdminState(WireStruct, frozen=True, kw_only=True):
     """An instance as its administrators see it, private context included."""
 
@@ -233,6 +252,8 @@ class AdminState(WireStruct, frozen=True, kw_only=True):
     status: Literal["running", "paused"]
     machine_version: Version
     created_at: str
+    parents: tuple[ParentTie, ...] = ()
+    children: tuple[ChildSummary, ...] = ()
 
 
 # -- keys and orgs -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from perdure import wire
 from perdure.cli.arguments import parse_event, parse_object
 from perdure.cli.connection import Session, connected
 from perdure.cli.output import builtins, json_text, shown_state, shown_time
@@ -85,7 +86,16 @@ def inspect_instance(session: Session, machine: MachineArgument, instance: Insta
         f"created  {shown_time(whole.created_at)}",
         f"tags     {', '.join(whole.tags) or 'none'}",
         f"context  {json_text(whole.context)}",
+        *(f"parent   {tie.machine_name}/{tie.machine_instance_name} (as {tie.id})" for tie in whole.parents),
+        *(f"child    {child.id} ({_kind(child)})" for child in whole.children),
     )
+
+
+def _kind(child: wire.ChildSummary) -> str:
+    """What a child is: the instance, or what a service of this process runs."""
+    if child.machine_name is None:
+        return f"service {child.src}"
+    return f"{child.machine_name}/{child.machine_instance_name}"
 
 
 @app.command("watch")

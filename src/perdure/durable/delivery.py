@@ -26,10 +26,19 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import sender_claims
-from perdure.durable.records import Address, Mail, Parent
+from perdure.durable.family import tie_of
+from perdure.durable.records import Address, Mail
 from perdure.durable.resident import Envelope
 from perdure.durable.turn import Create, Deliver, Message, Stop
-from perdure.errors import ChainTooLong, InvalidState, StoreError, text_of
+from perdure.errors import (
+    ChainTooLong,
+    InstanceEnded,
+    InstanceExists,
+    InvalidParameter,
+    InvalidState,
+    StoreError,
+    text_of,
+)
 from perdure.logs import get_logger
 from perdure.statechart.event import error_platform_type
 
@@ -143,8 +152,7 @@ class Delivery:
         attempts, reason = mail.attempts + 1, f"{type(error).__name__}: {text_of(error)}"
         log = logger.bind(mail=mail.id, target=str(mail.target), attempts=attempts, error=reason)
         self._failing.add((mail.sender, mail.target))
-        # Every attempt at the message that makes a chain too long would fail in the same way.
-        if attempts < settings.mail_attempts and not isinstance(error, ChainTooLong):
+        if attempts < settings.mail_attempts and not is_hopeless(mail, error):
             pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
             log.info("mail failed, will be tried again", pause_milliseconds=pause)
             await self._record_failure(mail, partial(self._defer, mail, attempts, pause, reason))
@@ -271,10 +279,20 @@ class Delivery:
                 wait.cancel()
 
 
+def is_hopeless(mail: Mail, error: Exception) -> bool:
+    """Whether no further attempt can end otherwise: the receiver has ended, a child's name or version cannot be, or it
+    is the message that makes a chain too long.
+    """
+    if mail.kind == "create" and isinstance(error, InstanceExists | InvalidParameter):
+        return True
+    return isinstance(error, ChainTooLong | InstanceEnded)
+
+
 def message_of(mail: Mail) -> Message:
     """What a message asks its receiver's turn to do."""
     if mail.kind == "stop":
-        return Stop(sender=mail.sender, mail_id=mail.id)
+        child_id = None if mail.creation is None else mail.creation.child_id
+        return Stop(sender=mail.sender, mail_id=mail.id, child_id=child_id)
     claims = None if mail.is_platform or mail.sender == mail.target else sender_claims(mail.sender)
     if mail.kind == "create" and mail.creation is not None:
         return Create(
@@ -282,7 +300,7 @@ def message_of(mail: Mail) -> Message:
             context=mail.creation.context,
             auth_context=claims,
             sender=mail.sender,
-            parents=(Parent(mail.sender, mail.creation.child_id),),
+            parents=(tie_of(mail.sender, mail.creation),),
             mail_id=mail.id,
             chain=mail.chain,
         )

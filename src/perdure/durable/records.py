@@ -167,17 +167,25 @@ class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
 InstanceStatus: TypeAlias = Literal["running", "paused"]
 
 
-class Parent(msgspec.Struct, frozen=True):
-    """Who started a persistent child, and the id it is known by there."""
+class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tie to a parent of a persistent child: who that is, and the id by which it knows the child."""
 
     address: Address
     child_id: str
+    detached: bool = False
+    """Whether the child outlives this parent."""
+    sync: bool = False
+    """Whether the parent wants an ``xstate.update`` event for each commit of the child."""
+    snapshots: bool = False
+    """The same of ``xstate.snapshot.<id>`` events."""
 
 
 class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An instance as its last commit left it."""
 
     address: Address
+    life: str = ""
+    """A name of its own for this life of the instance: one created under the same address after a delete has another."""
     sequence: int
     """Grows with every commit; the compare-and-swap compares it."""
     version_id: str
@@ -235,12 +243,17 @@ class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
 MailKind: TypeAlias = Literal["event", "create", "stop"]
 
 
-class Creation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a ``create`` mail asks for: a persistent child for ``parent``."""
+class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What mail between parent and child is about: the child that a ``create`` mail asks for, with its tie to the
+    sender; in a ``stop`` mail, by ``child_id`` alone, the tie that the sender lets go.
+    """
 
     child_id: str
     context: Json = None
     version_id: str | None = None
+    detached: bool = False
+    sync: bool = False
+    snapshots: bool = False
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from perdure.actors.child_runner import ChildRunner, error_data
+from perdure.durable.family import farewell
 from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
 from perdure.durable.turn import Create, Deliver, Message, Turn
 from perdure.errors import (
@@ -270,6 +271,9 @@ class Resident:
             if isinstance(message, Create):
                 version_id = await runtime.version_for(self.address.org, self.address.machine, message.version_id)
                 message = msgspec.structs.replace(message, version_id=version_id)
+            elif record is None and envelope.mail is not None and envelope.mail.kind == "stop":
+                await runtime.store.drop_mail(envelope.mail.id)  # what is not there needs no stopping
+                return None
             elif record is None:
                 raise await runtime.absent(self.address)
             else:
@@ -309,7 +313,7 @@ class Resident:
         if isinstance(message, Create):
             self._runtime.forget(self.address)  # another process may have deleted it
         record = await self._runtime.record(self.address)
-        if record is None or (self._record is not None and self._record.created_at != record.created_at):
+        if record is None or (self._record is not None and self._record.life != record.life):
             self._end_services()
         else:
             self._children.keep_only(
@@ -371,12 +375,24 @@ class Resident:
             self._runtime.delivery.wake()
 
     async def _delete(self) -> None:
-        self._runtime.forget(self.address)
-        existed = await self._runtime.store.delete_instance(self.address)
+        """Remove the instance; in the same step it lets go of its children."""
+        runtime, existed = self._runtime, False
+        runtime.forget(self.address)
+        while not existed and (record := await runtime.store.load(self.address)) is not None:
+            left_behind = farewell(record)
+            try:
+                existed = await runtime.store.delete_instance(
+                    self.address, expected_sequence=record.sequence, mail=left_behind
+                )
+            except SequenceConflict:
+                continue  # another process was faster
+            finally:  # it may have happened though it failed
+                if left_behind:
+                    runtime.delivery.wake()
         self._end_services()
-        self._runtime.watchers.end(self.address)
+        runtime.watchers.end(self.address)
         if not existed:
-            raise await self._runtime.absent(self.address)
+            raise await runtime.absent(self.address)
 
     # -- answers -----------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import uuid
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -29,11 +28,11 @@ from perdure.durable.watchers import InstanceState, Subscription, Watchers, stat
 from perdure.entropy import Entropy, prefixed_id
 from perdure.errors import EventTooLarge, InvalidParameter, InvalidState, NotFound, ResultTooLarge
 from perdure.json_value import Json, JsonObject, decode_json, encode_json
-from perdure.statechart.event import EventLike, to_event
+from perdure.statechart.event import EventLike, is_reserved, to_event
+from perdure.statechart.reference import NAME
 
 __all__ = ["InstanceState", "Runtime", "RuntimeSettings", "Subscription"]
 
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 EMBEDDED_VERSIONS = uuid.UUID("5d1c0d9e-6b0a-4b57-9f0e-6a1f4ae0c0de")
 """Namespace of the ids of versions whose code is part of the host application: the same code label, the same id."""
 
@@ -217,12 +216,11 @@ class Runtime:
     ) -> InstanceState:
         """Send an event and answer once the instance has settled, or at the processing timeout with what it reached.
 
-        Raises ``NotFound``, ``InvalidState`` (paused or ended), ``InvalidParameter`` (an event without a ``type``, or
-        one that does not fit its schema: ``"event"``), ``AuthorizerRefused``, ``EventTooLarge``, ``EventFailed``,
-        ``ContextTooLarge``, ``MailboxFull``.
+        Raises ``NotFound``, ``InvalidState`` (paused), ``InstanceEnded``, ``InvalidParameter`` (an event without a
+        ``type``, of a type that only the runtime uses, or one that does not fit its schema: ``"event"``),
+        ``AuthorizerRefused``, ``EventTooLarge``, ``EventFailed``, ``ContextTooLarge``, ``MailboxFull``.
         """
-        plain = as_json(to_event(event), "event", self.settings.limits.event_bytes_max)
-        message = Deliver(event=plain, auth_context=auth_context)
+        message = Deliver(event=sendable(event, self.settings.limits.event_bytes_max), auth_context=auth_context)
         return await self._ask(address, Envelope(message, settles=True))
 
     async def read(self, address: Address, *, auth_context: JsonObject | None = None) -> InstanceState:
@@ -368,6 +366,14 @@ class Runtime:
 def ensure_name(name: str, parameter: str) -> None:
     if not isinstance(name, str) or NAME.fullmatch(name) is None:
         raise InvalidParameter(f"{name!r} is no name: 1 to 128 characters of a-z, A-Z, 0-9, _ and -", parameter)
+
+
+def sendable(event: EventLike, bytes_max: int) -> JsonObject:
+    """An event from outside, as JSON. Raises ``InvalidParameter`` for what only the runtime may say."""
+    sent = as_json(to_event(event), "event", bytes_max)
+    if is_reserved(sent["type"]):
+        raise InvalidParameter(f"events of type {sent['type']!r} come from the runtime alone", "event")
+    return sent
 
 
 def as_json(value: JsonObject, parameter: str, bytes_max: int | None = None) -> JsonObject:

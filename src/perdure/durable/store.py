@@ -64,10 +64,14 @@ class Store(AccessStore, EvolutionStore, Protocol):
         """The instance as its last commit left it, or ``None``."""
         ...
 
-    async def delete_instance(self, address: Address) -> bool:
+    async def delete_instance(
+        self, address: Address, *, expected_sequence: int | None = None, mail: tuple[Mail, ...] = ()
+    ) -> bool:
         """Remove the instance with its journal, the mail to it and the delayed mail from it. False if there is none.
 
-        Dead letters go by the same rule.
+        Dead letters go by the same rule. ``mail`` is what it leaves behind: sent in the same atomic step, or not at all
+        when there is no such instance. Raises ``SequenceConflict`` when the instance is not at ``expected_sequence``,
+        where one is given.
         """
         ...
 
@@ -94,6 +98,10 @@ class Store(AccessStore, EvolutionStore, Protocol):
 
     async def defer_mail(self, mail_id: str, *, attempts: int, retry_at: float, error: str) -> None:
         """Record a failed attempt. Unknown ids are no error: the mail was applied, cancelled or buried meanwhile."""
+        ...
+
+    async def drop_mail(self, mail_id: str) -> None:
+        """Remove mail that nobody is left to apply, and nobody misses. Unknown ids are no error."""
         ...
 
     async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from perdure.durable import family
 from perdure.durable.authorization import ensure_writable
 from perdure.durable.commit import Commit
 from perdure.durable.definition import Definition, Sender, WriteRequest
@@ -26,6 +27,7 @@ from perdure.errors import (
     ContextTooLarge,
     EventFailed,
     EventTooLarge,
+    InstanceEnded,
     InstanceExists,
     InvalidState,
     PerdureError,
@@ -45,7 +47,7 @@ from perdure.statechart.effect import (
     StartChild,
     StopChild,
 )
-from perdure.statechart.event import ERROR_PLATFORM, ESCALATED, INIT, STOP, done_invoke_type, error_platform_type
+from perdure.statechart.event import INIT, STOP, done_invoke_type, error_platform_type
 from perdure.statechart.snapshot import Snapshot, encode_snapshot
 
 __all__ = ["Create", "Deliver", "Message", "SetStatus", "Stop", "Turn", "turn"]
@@ -85,10 +87,12 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """The parent no longer wants this child. Void from anybody who is not its parent."""
+    """A parent lets go of this child. Void from anybody who is not its parent, and once it has ended."""
 
     sender: Address
     mail_id: str
+    child_id: str | None = None
+    """The id by which the sender knows it; ``None`` lets go of all ties to the sender."""
 
 
 class SetStatus(msgspec.Struct, frozen=True):
@@ -140,18 +144,18 @@ def turn(
         work.status = message.status
         return work.finish()
     if isinstance(message, Stop):
-        if any(parent.address == message.sender for parent in record.parents):
+        if record.snapshot.status == "active":
             work.stop(message)
         return work.finish(consumed=message.mail_id)
-    is_word = message.is_platform or is_escalation(message)
-    if is_word and not is_awaited(record.snapshot, message):
+    is_word = message.is_platform or family.is_escalation(message)
+    if is_word and not family.is_awaited(record.snapshot, message):
         return work.finish(consumed=message.mail_id)
     ensure_accepting(address, record)
     for child_id in lost:
         work.lose_child(child_id)
     work.chain = message.chain + 1
     if work.snapshot.status == "error":
-        refused = InvalidState(f"{address} has ended in status 'error': {work.snapshot.error}")
+        refused = InstanceEnded(f"{address} has ended in status 'error': {work.snapshot.error}")
         return work.finish(refused=refused)
     if message.auth_context is not None and not is_word:
         context = work.snapshot.context
@@ -168,7 +172,7 @@ def turn(
                 sender=sender_of(message.sender),
             ),
         )
-    work.deliver(message.event, message.sender, has_ended=message.is_platform)
+    work.deliver(message.event, message.sender, has_ended=message.is_platform and not family.is_progress(message))
     return work.finish(consumed=message.mail_id)
 
 
@@ -204,6 +208,7 @@ def create(
         created_at=now,
         ts=0.0,
         snapshot=step.snapshot,
+        life=fresh_name(),
         parents=message.parents,
     )
     work = Work(definition, address, record, now, fresh_name, limits)
@@ -225,27 +230,7 @@ def ensure_accepting(address: Address, record: InstanceRecord) -> None:
     if record.status == "paused":
         raise InvalidState(f"{address} is paused; set its status to running before you send it events")
     if record.snapshot.status in ("stopped", "error"):
-        raise InvalidState(f"{address} has ended in status {record.snapshot.status!r} and takes no more events")
-
-
-def is_escalation(message: Deliver) -> bool:
-    """Whether a persistent child reports an error and goes on. Like the word of its end, its parent asked for that when
-    it started the child, so that no permission is needed.
-    """
-    return message.sender is not None and message.event["type"].startswith(ERROR_PLATFORM)
-
-
-def is_awaited(snapshot: Snapshot, message: Deliver) -> bool:
-    """Whether word of a persistent child is of a child the machine still has.
-
-    It may have left that child, and started another under the same id, while the word was on its way.
-    """
-    return any(
-        message.sender is not None
-        and (child.source, child.instance) == (message.sender.machine, message.sender.instance)
-        and message.event["type"] in (done_invoke_type(child.id), error_platform_type(child.id))
-        for child in snapshot.children.values()
-    )
+        raise InstanceEnded(f"{address} has ended in status {record.snapshot.status!r} and takes no more events")
 
 
 def sender_of(address: Address | None) -> Sender | None:
@@ -273,6 +258,7 @@ class Work:
         self.scope = scope_of(address, record.parents, fresh_name)
         self.snapshot: Snapshot = record.snapshot
         self.status = record.status
+        self.parents = record.parents
         self.sequence = record.sequence
         self.now = now
         self.ts = round(max(now, record.ts + TS_STEP), 3)
@@ -300,6 +286,13 @@ class Work:
         self.deliver({"type": error_platform_type(child_id), "data": {"message": message}}, None)
 
     def stop(self, message: Stop) -> None:
+        """A parent lets go of its tie; with the last tie that held it, the instance is stopped."""
+        left = family.without(self.parents, message.sender, message.child_id)
+        if len(left) == len(self.parents):
+            return
+        if family.is_held(left):
+            self.parents = left
+            return
         step = engine.stop(self.definition.machine, self.snapshot, scope=self.scope)
         self.has_ended = True
         self.absorb(step, {"type": STOP}, message.sender)
@@ -332,11 +325,20 @@ class Work:
             self.cancelled.append(effect.id)
             self.effects.append(effect)
         elif isinstance(effect, StartChild) and effect.instance is not None:
-            creation = Creation(child_id=effect.id, context=effect.context, version_id=effect.version)
+            creation = Creation(
+                child_id=effect.id,
+                context=effect.context,
+                version_id=effect.version,
+                detached=effect.detached,
+                sync=effect.sync,
+                snapshots=effect.snapshots,
+            )
             self.post("create", Address(self.address.org, effect.source, effect.instance), creation=creation)
         elif isinstance(effect, StopChild) and effect.instance is not None:
-            self.post("stop", Address(self.address.org, effect.source, effect.instance))
+            target = Address(self.address.org, effect.source, effect.instance)
+            self.post("stop", target, creation=Creation(child_id=effect.id))
         elif isinstance(effect, Done):
+            self.tell_progress(self.snapshot)
             self.tell_parents(done_invoke_type, effect.output)
         elif isinstance(effect, Fail):
             self.tell_parents(error_platform_type, effect.error)
@@ -348,7 +350,7 @@ class Work:
         if isinstance(target, InstanceTarget):
             receivers = [(Address(self.address.org, target.machine, target.instance), effect.event)]
         elif isinstance(target, ParentTarget):
-            receivers = [(parent.address, event_for(parent, effect.event)) for parent in self.record.parents]
+            receivers = [(parent.address, family.event_for(parent, effect.event)) for parent in self.parents]
         elif isinstance(target, ChildTarget):
             self.effects.append(effect)
             return
@@ -360,9 +362,14 @@ class Work:
     def tell_parents(self, event_type: Callable[[str], str], data: Json) -> None:
         """The machine has ended: its delayed events are void, and whoever started it gets to know."""
         self.has_ended = True
-        for parent in self.record.parents:
+        for parent in self.parents:
             event = {"type": event_type(parent.child_id), "data": data}
             self.post("event", parent.address, event=event, is_platform=True)
+
+    def tell_progress(self, snapshot: Snapshot) -> None:
+        """The parents that asked for it learn where the instance stands now."""
+        for parent, event in family.words_of_progress(self.parents, snapshot):
+            self.post("event", parent, event=event, is_platform=True)
 
     def post(
         self,
@@ -378,18 +385,20 @@ class Work:
         """Put mail into the commit. Its id is the same when the turn is replayed from the same record."""
         # A timer that waits is paced by time. Word of an ending cannot go round for ever without a new child.
         chain = 0 if delay else self.chain
-        if chain > self.limits.chain_max and not is_platform and kind != "stop":
+        is_bounded = not is_platform and kind != "stop"
+        if chain > self.limits.chain_max and is_bounded:
             raise ChainTooLong(
                 f"{self.address} would send message {chain:,} of a chain in which each comes of the one before; "
                 f"the limit is {self.limits.chain_max:,}"
             )
-        if self.mail_count >= self.limits.mail_per_turn_max:
+        if self.mail_count >= self.limits.mail_per_turn_max and is_bounded:
             raise TooMuchMail(f"{self.address} sends more than {self.limits.mail_per_turn_max:,} messages in one turn")
-        event = self.copied(event, target)
-        origin = f"{self.address.org}/{self.address}@{self.record.created_at:.3f}"
+        # A word of a child may carry its whole context.
+        bytes_max = self.limits.event_bytes_max + (self.limits.context_bytes_max if is_platform else 0)
+        event = self.copied(event, target, bytes_max)
         self.mail.append(
             Mail(
-                id=f"{origin}#{self.sequence}.{self.mail_count}",
+                id=f"{self.record.life}#{self.sequence}.{self.mail_count}",
                 kind=kind,  # type: ignore[arg-type]  # the three literals above
                 sender=self.address,
                 target=target,
@@ -406,17 +415,17 @@ class Work:
         )
         self.mail_count += 1
 
-    def copied(self, event: JsonObject | None, target: Address) -> JsonObject | None:
+    def copied(self, event: JsonObject | None, target: Address, bytes_max: int) -> JsonObject | None:
         """An event as its receiver will see it."""
         try:
             event_json = encode_json(event)
             copy: JsonObject | None = decode_json(event_json)
         except UNSPEAKABLE as error:
             raise EventFailed(f"an event that {self.address} sends to {target} is not JSON: {error}") from error
-        if len(event_json) > self.limits.event_bytes_max:
+        if len(event_json) > bytes_max:
             raise EventTooLarge(
                 f"an event that {self.address} sends to {target} is {len(event_json):,} bytes of JSON; "
-                f"the limit is {self.limits.event_bytes_max:,} bytes"
+                f"the limit is {bytes_max:,} bytes"
             )
         return copy
 
@@ -425,6 +434,8 @@ class Work:
     def finish(self, *, consumed: str | None = None, is_new: bool = False, refused: PerdureError | None = None) -> Turn:
         """Check the limits and put the commit together."""
         snapshot, snapshot_json = checked(self.snapshot, self.address, self.limits.context_bytes_max)
+        if not self.has_ended and family.has_news(self.parents, None if is_new else self.record.snapshot, snapshot):
+            self.tell_progress(snapshot)
         mail = [mail for mail in self.mail if not mail.is_delayed] if self.has_ended else self.mail
         record = InstanceRecord(
             address=self.address,
@@ -434,7 +445,8 @@ class Work:
             ts=self.ts,
             snapshot=snapshot,
             status=self.status,
-            parents=self.record.parents,
+            life=self.record.life,
+            parents=self.parents,
         )
         commit = Commit(
             expected_sequence=None if is_new else self.record.sequence,
@@ -447,13 +459,6 @@ class Work:
             mail=tuple(mail),
         )
         return Turn(commit=commit, effects=tuple(self.effects), refused=refused)
-
-
-def event_for(parent: Parent, event: JsonObject) -> JsonObject:
-    """The event as this parent gets it: an escalated error under the id by which it knows the child."""
-    if event["type"] != ESCALATED:
-        return event
-    return {"type": error_platform_type(parent.child_id), "data": event.get("data")}
 
 
 def checked(snapshot: Snapshot, address: Address, bytes_max: int) -> tuple[Snapshot, bytes]:

@@ -10,7 +10,7 @@ import msgspec
 from starlette.routing import Route
 
 from perdure import wire
-from perdure.durable.records import Address
+from perdure.durable.records import Address, Parent
 from perdure.durable.runtime import InstanceState
 from perdure.errors import NotFound
 from perdure.json_value import Json
@@ -19,6 +19,7 @@ from perdure.server.machines import check_deletion, machine_operations
 from perdure.server.resource import Call, Operation, Resource, checked_name
 from perdure.server.services import Services
 from perdure.server.versions import version_of
+from perdure.statechart.snapshot import Child
 
 __all__ = ["public_context", "routes"]
 
@@ -97,8 +98,27 @@ async def inspect_instance(call: Call) -> Answer:
         status=record.status,
         machine_version=await version_of(call.services, record.version_id),
         created_at=wire.wire_time(record.created_at),
+        parents=tuple(_parent(parent) for parent in record.parents),
+        children=tuple(_child(child) for child in record.snapshot.children.values()),
     )
     return ok(answer)
+
+
+def _parent(parent: Parent) -> wire.ParentTie:
+    return wire.ParentTie(
+        machine_name=parent.address.machine,
+        machine_instance_name=parent.address.instance,
+        id=parent.child_id,
+        detached=parent.detached,
+    )
+
+
+def _child(child: Child) -> wire.ChildSummary:
+    if child.instance is None:
+        return wire.ChildSummary(id=child.id, src=child.source)
+    return wire.ChildSummary(
+        id=child.id, machine_name=child.source, machine_instance_name=child.instance, detached=child.detached
+    )
 
 
 async def set_status(call: Call) -> Answer:

@@ -30,6 +30,7 @@ __all__ = [
     "done_invoke_type",
     "done_state_type",
     "error_platform_type",
+    "is_reserved",
     "snapshot_type",
     "to_event",
 ]
@@ -54,6 +55,11 @@ ERROR_PLATFORM = "error.platform."
 
 INTERNAL_PREFIXES = ("done.", "error.", "xstate.", UPGRADE)
 """What begins types that only the engine and its surroundings send."""
+
+
+RESERVED_TYPES = (ERROR_COMMUNICATION, ERROR_EXECUTION)
+RESERVED_PREFIXES = (DONE_INVOKE, ERROR_PLATFORM, "done.state.", "xstate.", "statebacked.", "perdure.")
+"""What only the engine and the runtime say. Other types that begin with ``done.`` or ``error.`` are anybody's."""
 
 
 class SaysItsType(Protocol):
@@ -112,6 +118,13 @@ def to_event(value: Any) -> JsonObject:
     if not isinstance(event_type, str) or not event_type:
         raise InvalidParameter('an event needs a "type" that is a non-empty string', "event")
     return dict(value)
+
+
+def is_reserved(event_type: str) -> bool:
+    """Whether only the engine and the runtime say events of this type: who may forge them could end a child's work, or
+    a timer's wait, in its name.
+    """
+    return event_type in RESERVED_TYPES or event_type.startswith(RESERVED_PREFIXES)
 
 
 def descriptor_matches(descriptor: str, event_type: str) -> bool:

@@ -36,10 +36,10 @@ from perdure.statechart.effect import (
     Target,
     Warn,
 )
-from perdure.statechart.event import DONE_INVOKE, ERROR_COMMUNICATION, ERROR_PLATFORM
+from perdure.statechart.event import DONE_INVOKE, ERROR_COMMUNICATION, ERROR_PLATFORM, UPDATE
 from perdure.statechart.machine import Invoke, Machine, PersistentSource, StateNode, Transition
 from perdure.statechart.plan import plan_for
-from perdure.statechart.reference import ACTOR_REFERENCE, reference_of
+from perdure.statechart.reference import ACTOR_REFERENCE, checked_instance_name, reference_of
 from perdure.statechart.snapshot import Child, Snapshot, Status
 
 if TYPE_CHECKING:
@@ -280,10 +280,7 @@ class Macrostep:
         """The name of the instance that an invocation starts."""
         if invoke.instance_name is None:
             return self.fresh_name()
-        name = invoke.instance_name(self.context, self.event, self)
-        if not isinstance(name, str) or not name:
-            raise EventFailed(f"the name of persistent child {invoke.id!r} must be a non-empty string, not {name!r}")
-        return name
+        return checked_instance_name(invoke.instance_name(self.context, self.event, self), invoke.id)
 
     def start_child(
         self,
@@ -395,7 +392,10 @@ class Macrostep:
             self.effects.append(Warn(message))
 
     def forward_automatically(self, event: JsonObject) -> None:
-        """Children that asked for it get every external event before the parent handles it."""
+        """Children that asked for it get every external event before the parent handles it; word of where a child
+        stands is no news for them, and would go round for ever."""
+        if event["type"] == UPDATE:
+            return
         for child_id in self.forwarding:
             self.effects.append(Send(event, target_of(self.children[child_id]), event["type"]))
 

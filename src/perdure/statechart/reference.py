@@ -7,10 +7,24 @@ is named by its path, the ids from the root of its system down to it.
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+from perdure.errors import EventFailed
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.effect import ActorTarget, InstanceTarget, Target
 
-__all__ = ["ACTOR_REFERENCE", "INSTANCE_REFERENCE", "actor_reference", "instance_reference", "reference_of"]
+__all__ = [
+    "ACTOR_REFERENCE",
+    "INSTANCE_REFERENCE",
+    "actor_reference",
+    "checked_instance_name",
+    "instance_reference",
+    "reference_of",
+]
+
+NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+"""Of machines, their instances and groups of instances."""
 
 ACTOR_REFERENCE = "perdure.actor"
 INSTANCE_REFERENCE = "statebacked.instance"
@@ -32,6 +46,14 @@ def instance_reference(machine: str, instance: str, *, child_id: str | None = No
         "machineName": machine,
         "machineInstanceName": instance,
     }
+
+
+def checked_instance_name(name: Any, child_id: str | None = None) -> str:
+    """The name of an instance to be created. Raises ``EventFailed`` for one that no instance can have."""
+    if not isinstance(name, str) or NAME.fullmatch(name) is None:
+        who = "a persistent child" if child_id is None else f"persistent child {child_id!r}"
+        raise EventFailed(f"{who} cannot have the name {name!r}: 1 to 128 characters of a-z, A-Z, 0-9, _ and -")
+    return name
 
 
 def reference_of(address: Target | None) -> Json:

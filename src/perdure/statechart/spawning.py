@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.errors import EventFailed
 from perdure.json_value import JsonObject
 from perdure.statechart.machine import ActorLogic, Machine, PersistentSource
-from perdure.statechart.reference import actor_reference, instance_reference
+from perdure.statechart.reference import actor_reference, checked_instance_name, instance_reference
 from perdure.statechart.schema import plain
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def spawn_persistent(
     ``EventFailed`` outside ``assign``: anywhere else a child could be started by an event that is never committed.
     """
     step = current("spawn_persistent")
-    instance = name if name is not None else step.fresh_name()
+    instance = checked_instance_name(name) if name is not None else step.fresh_name()
     child_id = id if id is not None else instance
     step.start_child(
         child_id,

@@ -464,6 +464,21 @@ def test_a_lost_child_that_nobody_handles_ends_the_instance_and_the_commit_stand
     assert [mail.event and mail.event["type"] for mail in turned.commit.mail] == ["error.platform.kid"]
 
 
+def test_a_child_of_two_parents_is_stopped_by_the_last_of_them() -> None:
+    definition = define({"a": {"exit": "bye"}}, actions={"bye": lambda: None})
+    father = Address("org", "parents", "father")
+    parents = (Parent(PARENT, "kid"), Parent(father, "son"), Parent(father, "guest", detached=True))
+    record = created(definition, parents=parents)
+    left = run(definition, record, Stop(sender=PARENT, mail_id="mail-1")).commit.record
+    assert (left.parents, left.snapshot.status) == (parents[1:], "active")
+    untied = run(definition, left, Stop(sender=father, mail_id="mail-2", child_id="guest")).commit.record
+    assert (untied.parents, untied.snapshot.status) == (parents[1:2], "active")
+    ended = run(definition, left, Stop(sender=father, mail_id="mail-3", child_id="son")).commit.record
+    assert (ended.parents, ended.snapshot.status) == (parents[1:], "stopped")
+    again = run(definition, ended, Stop(sender=father, mail_id="mail-4")).commit
+    assert (again.journal, again.consumed, again.record.parents) == ((), ("mail-4",), parents[1:])
+
+
 def test_authorisation_comes_after_the_lost_children() -> None:
     seen: list[WriteRequest] = []
     definition = define(

@@ -97,7 +97,7 @@ class MemoryStore(AccessTables):
         _check_sequence(commit, kept)
         consumed = self._consumed(commit)
         removed = consumed | self._cancelled(commit)
-        mail = self._outgoing(commit, removed)
+        mail = self._outgoing(address, commit.mail, removed)
         journal = _new_entries(commit, kept)
 
         for mail_id in removed:
@@ -110,6 +110,9 @@ class MemoryStore(AccessTables):
             kept.journal.update(journal)
         if commit.indexes is not None:
             self._instances[address].indexes = commit.indexes
+        self._send(mail)
+
+    def _send(self, mail: list[Mail]) -> None:
         for each in mail:
             self._mail[each.id] = _Letter(next(self._arrivals), each)
 
@@ -135,12 +138,12 @@ class MemoryStore(AccessTables):
             and (commit.cancels_all or letter.mail.send_id in commit.cancelled)
         }
 
-    def _outgoing(self, commit: Commit, removed: set[str]) -> list[Mail]:
-        """Copies of the mail the commit sends. An id stands for one letter at a time."""
-        taken = {each.id for each in commit.mail if each.id in self._mail and each.id not in removed}
-        if taken or len({each.id for each in commit.mail}) < len(commit.mail):
-            raise StoreError(f"{commit.record.address} sends mail under an id that is already taken")
-        return [copy_of(each) for each in commit.mail]
+    def _outgoing(self, sender: Address, mail: tuple[Mail, ...], removed: set[str]) -> list[Mail]:
+        """Copies of the mail that is sent. An id stands for one letter at a time."""
+        taken = {each.id for each in mail if each.id in self._mail and each.id not in removed}
+        if taken or len({each.id for each in mail}) < len(mail):
+            raise StoreError(f"{sender} sends mail under an id that is already taken")
+        return [copy_of(each) for each in mail]
 
     async def load(self, address: Address) -> InstanceRecord | None:
         kept = self._instances.get(address)
@@ -148,15 +151,23 @@ class MemoryStore(AccessTables):
             return None
         return msgspec.structs.replace(kept.record, snapshot=decode_snapshot(kept.snapshot_json))
 
-    async def delete_instance(self, address: Address) -> bool:
-        if self._instances.pop(address, None) is None:
+    async def delete_instance(
+        self, address: Address, *, expected_sequence: int | None = None, mail: tuple[Mail, ...] = ()
+    ) -> bool:
+        kept = self._instances.get(address)
+        if kept is None:
             return False
+        if expected_sequence not in (None, kept.record.sequence):
+            raise SequenceConflict(f"{address} is at sequence {kept.record.sequence}, not at {expected_sequence}")
+        left_behind = self._outgoing(address, mail, set())
+        del self._instances[address]
 
         def is_void(mail: Mail) -> bool:
             return mail.target == address or (mail.sender == address and mail.is_delayed)
 
         self._mail = {mail_id: letter for mail_id, letter in self._mail.items() if not is_void(letter.mail)}
         self._dead_letters = [letter for letter in self._dead_letters if not is_void(letter.mail)]
+        self._send(left_behind)
         return True
 
     # -- mail ----------------------------------------------------------------------------------------------------
@@ -187,6 +198,9 @@ class MemoryStore(AccessTables):
         letter = self._mail.get(mail_id)
         if letter is not None:
             letter.mail = msgspec.structs.replace(letter.mail, attempts=attempts, retry_at=retry_at, last_error=error)
+
+    async def drop_mail(self, mail_id: str) -> None:
+        self._mail.pop(mail_id, None)
 
     async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:
         letter = self._mail.pop(mail_id, None)

@@ -4,15 +4,16 @@
 -- name: create_instance
 -- Insert an instance that must not exist yet. Answers its key; no row when the name is taken.
 INSERT INTO instance (
-    org, machine, instance, sequence, version_id, created_at, ts, status, parents, desired_version, snapshot
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    org, machine, instance, sequence, version_id, created_at, ts, status, parents, desired_version, life, snapshot
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (org, machine, instance) DO NOTHING
 RETURNING key;
 
 -- name: advance_instance
 -- The compare-and-swap of a commit. Answers the instance's key; no row when it is at another sequence or gone.
 UPDATE instance
-SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, desired_version = ?, snapshot = ?
+SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, desired_version = ?, life = ?,
+    snapshot = ?
 WHERE org = ? AND machine = ? AND instance = ? AND sequence = ?
 RETURNING key;
 
@@ -22,7 +23,7 @@ SELECT sequence FROM instance WHERE org = ? AND machine = ? AND instance = ?;
 
 -- name: load_instance
 -- One instance, whole.
-SELECT sequence, version_id, created_at, ts, status, parents, desired_version, snapshot
+SELECT sequence, version_id, created_at, ts, status, parents, desired_version, life, snapshot
 FROM instance
 WHERE org = ? AND machine = ? AND instance = ?;
 

@@ -78,12 +78,13 @@ def instance_row(commit: Commit) -> Row:
         record.status,
         _text(record.parents),
         record.desired_version_id,
+        record.life,
         commit.snapshot_json.decode(),
     )
 
 
 def instance_of(address: Address, row: Row) -> InstanceRecord:
-    sequence, version_id, created_at, ts, status, parents, desired_version, snapshot = row
+    sequence, version_id, created_at, ts, status, parents, desired_version, life, snapshot = row
     return InstanceRecord(
         address=address,
         sequence=sequence,
@@ -93,6 +94,7 @@ def instance_of(address: Address, row: Row) -> InstanceRecord:
         status=status,
         parents=_parents.decode(parents),
         desired_version_id=desired_version,
+        life=life,
         snapshot=decode_snapshot(snapshot),
     )
 

@@ -113,6 +113,7 @@ CREATE TABLE instance (
     parents TEXT NOT NULL,
     snapshot TEXT NOT NULL,
     desired_version TEXT,
+    life TEXT NOT NULL DEFAULT '',
     UNIQUE (org, machine, instance)
 ) STRICT;
 

@@ -136,8 +136,12 @@ class SqliteStore(AccessQueries, EvolutionQueries):
         row = self._recent.get(address) or await self._row("load_instance", address_row(address))
         return None if row is None else rows.instance_of(address, row)
 
-    async def delete_instance(self, address: Address) -> bool:
-        return await self._write(partial(writes.delete_instance, address=address), lambda _: self._recent.drop(address))
+    async def delete_instance(
+        self, address: Address, *, expected_sequence: int | None = None, mail: tuple[Mail, ...] = ()
+    ) -> bool:
+        left_behind = [rows.mail_row(each) for each in mail]
+        work = partial(writes.delete_instance, address=address, expected_sequence=expected_sequence, mail=left_behind)
+        return await self._write(work, lambda _: self._recent.drop(address))
 
     # -- mail ----------------------------------------------------------------------------------------------------
 
@@ -163,6 +167,9 @@ class SqliteStore(AccessQueries, EvolutionQueries):
 
     async def defer_mail(self, mail_id: str, *, attempts: int, retry_at: float, error: str) -> None:
         await self._change("defer_mail", (attempts, retry_at, error, mail_id))
+
+    async def drop_mail(self, mail_id: str) -> None:
+        await self._change("delete_mail", (mail_id,))
 
     async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:
         await self._write(partial(writes.bury_mail, mail_id=mail_id, attempts=attempts, at=at, error=error))

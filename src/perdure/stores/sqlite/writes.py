@@ -95,8 +95,13 @@ class PreparedCommit:
         )
 
 
-def delete_instance(connection: sqlite3.Connection, address: Address) -> bool:
+def delete_instance(
+    connection: sqlite3.Connection, address: Address, expected_sequence: int | None, mail: list[Row]
+) -> bool:
     row = address_row(address)
+    present = connection.execute(QUERIES["instance_sequence"], row).fetchone()
+    if present is not None and expected_sequence not in (None, present[0]):
+        raise SequenceConflict(f"{address} is at sequence {present[0]}, not at {expected_sequence}")
     if connection.execute(QUERIES["delete_instance"], row).rowcount == 0:
         return False
     for query in (
@@ -106,6 +111,7 @@ def delete_instance(connection: sqlite3.Connection, address: Address) -> bool:
         "delete_delayed_dead_letters_from",
     ):
         connection.execute(QUERIES[query], row)
+    connection.executemany(QUERIES["send_mail"], mail)
     return True
 
 

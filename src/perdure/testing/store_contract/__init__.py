@@ -23,12 +23,25 @@ again. It needs pytest and pytest-asyncio in its ``auto`` mode::
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{part}" for part in ("access", "commits", "definitions", "durability", "evolution", "mail", "pages"))
+    *(
+        f"{__name__}.{part}"
+        for part in (
+            "access",
+            "commits",
+            "definitions",
+            "deletion",
+            "durability",
+            "evolution",
+            "mail",
+            "pages",
+        )
+    )
 )
 
 from perdure.testing.store_contract.access import AccessContract  # noqa: E402
 from perdure.testing.store_contract.commits import CommitContract  # noqa: E402
 from perdure.testing.store_contract.definitions import DefinitionContract  # noqa: E402
+from perdure.testing.store_contract.deletion import DeletionContract  # noqa: E402
 from perdure.testing.store_contract.durability import DurabilityContract  # noqa: E402
 from perdure.testing.store_contract.evolution import EvolutionContract  # noqa: E402
 from perdure.testing.store_contract.mail import MailContract  # noqa: E402
@@ -39,6 +52,7 @@ __all__ = ["StoreContract"]
 
 class StoreContract(
     CommitContract,
+    DeletionContract,
     MailContract,
     DefinitionContract,
     EvolutionContract,
