@@ -252,16 +252,15 @@ async def test_stopping_a_child_that_was_never_created_leaves_no_dead_letter_but
 
 async def test_an_id_used_twice_is_the_later_child_and_the_former_is_stopped(world: World) -> None:
     config = home()
-    names = iter("ab")
     config["on"]["SPAWN"] = {
-        "actions": assign(kid=lambda: spawn_persistent("counter", id="same", name=f"kid-{next(names)}"))
+        "actions": assign(kid=lambda context, event: spawn_persistent("counter", id="same", name=event["name"]))
     }
     world.machine("m", config)
     world.machine("counter", COUNTER)
     async with world.running() as runtime:
         await runtime.create_instance(at("m"))
-        for _ in range(2):
-            await runtime.send(at("m"), "SPAWN")
+        for name in ("kid-a", "kid-b"):
+            await runtime.send(at("m"), {"type": "SPAWN", "name": name})
         await soon(runtime.idle())
         assert await status(runtime, at("counter", "kid-a")) == "stopped"
         assert await status(runtime, at("counter", "kid-b")) == "active"

@@ -68,7 +68,7 @@ def is_held(parents: tuple[Parent, ...]) -> bool:
 
 
 def farewell(record: InstanceRecord) -> tuple[Mail, ...]:
-    """The mail by which an instance that is deleted lets go of its children. Their ids are of its life, and no turn's."""
+    """The mail by which a deleted instance lets go of its children. Its ids are of that life, and of no turn."""
     return tuple(
         Mail(
             id=f"{record.life}#deleted.{place}",

@@ -185,7 +185,7 @@ class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     address: Address
     life: str = ""
-    """A name of its own for this life of the instance: one created under the same address after a delete has another."""
+    """Names this life of the instance: one created under the same address after a delete has another."""
     sequence: int
     """Grows with every commit; the compare-and-swap compares it."""
     version_id: str
