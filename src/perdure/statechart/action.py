@@ -241,14 +241,8 @@ class Action(Protocol):
 class Assign(msgspec.Struct, frozen=True):
     """Replace the context by a copy with some keys changed."""
 
-    updates: UniformCall
-
-    def next_context(self, context: Any, event: JsonObject, step: Any) -> Any:
-        """The copy. ``step`` is what the assigner may ask; where that is no macrostep, spawning is refused."""
-        changed = self.updates(context, event, step)
-        if type(changed) is not dict and not isinstance(changed, Mapping):
-            raise EventFailed(f"an assigner must return a mapping of keys to change, not {type(changed).__name__}")
-        return {**context, **changed}
+    next_context: UniformCall
+    """Makes the copy. Where what it is given as ``step`` is no macrostep, it can spawn nothing."""
 
     def perform(self, step: Macrostep) -> None:
         token = spawner.set(step)
@@ -256,6 +250,18 @@ class Assign(msgspec.Struct, frozen=True):
             step.context = self.next_context(step.context, step.event, step)
         finally:
             spawner.reset(token)
+
+
+def merging(updates: UniformCall) -> UniformCall:
+    """Copies the context with the keys changed that an assigner returns."""
+
+    def next_context(context: Any, event: JsonObject, step: Any) -> JsonObject:
+        changed = updates(context, event, step)
+        if type(changed) is not dict and not isinstance(changed, Mapping):
+            raise EventFailed(f"an assigner must return a mapping of keys to change, not {type(changed).__name__}")
+        return {**context, **changed}
+
+    return next_context
 
 
 class Custom(msgspec.Struct, frozen=True):

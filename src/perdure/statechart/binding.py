@@ -127,12 +127,15 @@ class Binder:
         return self.schemas is not None and self.schemas.context is not None
 
     def assign_action(self, assignment: Any, path: str, params: Json) -> act.Action | None:
+        if self.schemas is None and isinstance(assignment, Mapping):
+            next_context = self.mapping(assignment, path, "the assigner", params, over_context=True)
+            return None if next_context is None else act.Assign(next_context)
         updates = self.mapper(assignment, path, "the assigner", params)
         if updates is None:
             return None
         schema = None if self.schemas is None else self.schemas.context
         if schema is None:
-            return act.Assign(self.plained(updates))
+            return act.Assign(act.merging(self.plained(updates)))
         if isinstance(assignment, Mapping):
             for name in assignment:
                 if not schema.has_field(name):
@@ -353,24 +356,30 @@ class Binder:
         """A callable, a value, or a mapping whose values are callables or values."""
         if not isinstance(config, Mapping):
             return self.value(config, path, label, params)
+        return self.mapping(config, path, label, params)
+
+    def mapping(
+        self, config: Mapping[str, Any], path: str, label: str, params: Json = None, *, over_context: bool = False
+    ) -> UniformCall | None:
+        """A mapping whose values are callables or values; with ``over_context`` these go into a copy of the context."""
         constants = {key: value for key, value in config.items() if not callable(value)}
-        functions = []
+        functions: list[tuple[str, UniformCall]] = []
+        are_bound = True
         for key, value in config.items():
             if callable(value):
                 function = self.function(value, child_path(path, str(key)), f"{label} of {key!r}", params)
                 if function is None:
-                    return None
-                functions.append((key, function))
-        if not functions:
-            return lambda context, event, step: dict(constants)
+                    are_bound = False
+                else:
+                    functions.append((key, function))
 
         def compute(context: Any, event: JsonObject, step: Any) -> JsonObject:
-            computed = constants.copy()
+            computed = {**context, **constants} if over_context else constants.copy()
             for key, function in functions:
                 computed[key] = function(context, event, step)
             return computed
 
-        return compute
+        return compute if are_bound else None
 
     def value_of(
         self, config: Any, path: str, label: str, params: Json, is_valid: Callable[[Any], bool]

@@ -52,6 +52,7 @@ def spawn(
 
     Raises ``EventFailed`` outside ``assign``, and for what cannot be spawned.
     """
+    refuse_coroutine(source)
     step = current("spawn")
     label, behavior, params = source, None, None
     if isinstance(source, str):
@@ -88,13 +89,17 @@ def spawn(
     return actor_reference(child_id, step.path_of_child(child_id))
 
 
+def refuse_coroutine(source: Any) -> None:
+    """Raise ``EventFailed`` for a coroutine, which runs once; it is closed, since nobody is going to await it."""
+    if inspect.iscoroutine(source):
+        source.close()
+        raise EventFailed("spawn was given a coroutine; give it the function, for instance with functools.partial")
+
+
 def name_of(source: Any) -> str:
     """What to call a child that was spawned by value. Raises ``EventFailed`` for what cannot run as a child."""
     if isinstance(source, Machine):
         return source.id
-    if inspect.iscoroutine(source):
-        source.close()
-        raise EventFailed("spawn was given a coroutine; give it the function, for instance with functools.partial")
     if not isinstance(source, ActorLogic) and not callable(source):
         raise EventFailed(f"spawn cannot start {source!r}: it is neither a service, a machine nor a callable")
     given = getattr(source, "name", None) or getattr(source, "__name__", None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
 from perdure.errors import EventFailed
-from perdure.statechart import assign, create_machine, initial, send_to, spawn_persistent, stop, transition
+from perdure.statechart import assign, create_machine, initial, send_to, spawn, spawn_persistent, stop, transition
 from perdure.statechart.effect import InstanceTarget, Send, StartChild
 from tests.unit.statechart.playing import asked, play
 
@@ -109,3 +110,12 @@ def test_a_child_belongs_to_the_machine_whose_assigner_spawns_it_and_not_to_one_
     step = play({"context": {}, "entry": asks})
     assert step.snapshot.context == {"would_start": ["w"]}
     assert (asked(step), step.snapshot.children) == ([], {})
+
+
+def test_a_coroutine_given_to_spawn_is_closed_and_refused() -> None:
+    async def work() -> None: ...
+
+    started: Any = work()
+    with pytest.raises(EventFailed, match="spawn was given a coroutine"):
+        play({"context": {}, "on": {"GO": {"actions": assign(ref=lambda: spawn(started))}}}, "GO")
+    assert inspect.getcoroutinestate(started) == inspect.CORO_CLOSED
