@@ -44,7 +44,10 @@ class Configuration:
         """Per event type what ``quick_plan`` says; ``None`` where only the whole algorithm will do."""
 
     def candidates_for(self, machine: Machine, event_type: str) -> tuple[tuple[Transition, ...], ...]:
-        """For each leaf with any: the transitions to try for this event type, in the order to try them."""
+        """For each leaf with any: the transitions to try for this event type, in the order to try them.
+
+        The part of SCXML's ``selectTransitions`` that asks no guard.
+        """
         found = self.candidates.get(event_type)
         if found is None:
             found = candidate_transitions(machine, self.leaves, event_type)

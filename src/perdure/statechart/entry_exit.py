@@ -41,7 +41,10 @@ def transition_domains(transitions: Iterable[Transition], history: History) -> D
 def remove_conflicting_transitions(
     enabled: Iterable[Transition], configuration: ActiveStates, domains: Domains
 ) -> tuple[Transition, ...]:
-    """Of transitions that leave a common state keep one: a descendant's pre-empts its ancestor's, else the first."""
+    """SCXML's ``removeConflictingTransitions``: of transitions that leave a common state keep one.
+
+    A descendant's pre-empts its ancestor's; else the first is kept.
+    """
     kept: dict[Transition, set[StateNode]] = {}
     taken_by: dict[StateNode, Transition] = {}
     for transition in enabled:
@@ -59,7 +62,10 @@ def remove_conflicting_transitions(
 def compute_exit_set(
     transitions: Iterable[Transition], configuration: ActiveStates, domains: Domains
 ) -> set[StateNode]:
-    """The active states below the domain of any of the transitions; all of them when one re-enters the root."""
+    """SCXML's ``computeExitSet``: the active states below the domain of any of the transitions.
+
+    All of them when one re-enters the root.
+    """
     leaving: set[StateNode] = set()
     for transition in transitions:
         if not transition.targets:
@@ -80,11 +86,19 @@ def document_order(node: StateNode) -> int:
 
 
 def transition_domain(transition: Transition, history: History) -> StateNode | None:
-    """The innermost state that stays active while the transition is taken; ``None`` when not even the root does."""
+    """SCXML's ``getTransitionDomain``: the innermost state that stays active while the transition is taken.
+
+    ``None`` when not even the root does.
+    """
     source = transition.source
     targets = effective_targets(transition.targets, history)
     if transition.is_internal and all(target is source or target.descends_from(source) for target in targets):
         return source
+    return find_lca(source, targets)
+
+
+def find_lca(source: StateNode, targets: Iterable[StateNode]) -> StateNode | None:
+    """SCXML's ``findLCCA``, without its second C: the innermost proper ancestor of all these states, of any kind."""
     for ancestor in source.ancestors():
         if all(target.descends_from(ancestor) for target in targets):
             return ancestor
@@ -92,7 +106,7 @@ def transition_domain(transition: Transition, history: History) -> StateNode | N
 
 
 def effective_targets(targets: Iterable[StateNode], history: History) -> list[StateNode]:
-    """The targets with every history state replaced by what it stands for now."""
+    """SCXML's ``getEffectiveTargetStates``: the targets with every history state replaced by what it stands for now."""
     found: list[StateNode] = []
     for target in targets:
         if target.kind == "history":
@@ -112,8 +126,10 @@ def history_targets(node: StateNode, history: History) -> tuple[StateNode, ...]:
 
 
 def compute_entry_set(transitions: Iterable[Transition], domains: Domains, history: History) -> set[StateNode]:
-    """The states that the transitions make active: their targets, the ancestors of these below the domain, and what
-    default entry adds so that the configuration is legal.
+    """SCXML's ``computeEntrySet``: the states that the transitions make active.
+
+    These are their targets, the ancestors of the targets below the domain, and what default entry adds so that the
+    configuration is legal.
 
     The domain is not entered, but it is completed: when it is a parallel state, its regions without a target start
     over. ``history`` includes what the exits of this very microstep recorded; the domains do not, so that what is
@@ -137,7 +153,10 @@ def compute_entry_set(transitions: Iterable[Transition], domains: Domains, histo
 
 
 def add_with_ancestors(node: StateNode, until: StateNode | None, entering: set[StateNode]) -> list[StateNode]:
-    """Add a state and its ancestors below ``until``; the ones that were not there yet are returned."""
+    """Add a state and its ancestors below ``until``; the ones that were not there yet are returned.
+
+    The walk of SCXML's ``addAncestorStatesToEnter``; what it adds beside the way is left to ``complete_by_default``.
+    """
     added = []
     for state in (node, *node.ancestors()):
         if state is until:
@@ -149,7 +168,10 @@ def add_with_ancestors(node: StateNode, until: StateNode | None, entering: set[S
 
 
 def complete_by_default(entering: set[StateNode], incomplete: list[StateNode]) -> None:
-    """Give every compound state without an entered child its initial one, and every parallel state all its regions."""
+    """Give every compound state without an entered child its initial one, and every parallel state all its regions.
+
+    SCXML's ``addDescendantStatesToEnter``, with a list of what is to be done in place of recursion.
+    """
     has_entered_child = {node.parent for node in entering}
     while incomplete:
         node = incomplete.pop()

@@ -142,14 +142,14 @@ class StateNode:
     description: str | None = None
 
     def ancestors(self) -> Iterator[StateNode]:
-        """The proper ancestors, innermost first."""
+        """SCXML's ``getProperAncestors``: innermost first, up to the root."""
         node = self.parent
         while node is not None:
             yield node
             node = node.parent
 
     def descends_from(self, other: StateNode) -> bool:
-        """Whether this node is a proper descendant of ``other``."""
+        """SCXML's ``isDescendant``: whether this node is a proper descendant of ``other``."""
         return other.order < self.order <= other.last
 
     def encloses(self, other: StateNode) -> bool:
@@ -158,7 +158,7 @@ class StateNode:
 
     @property
     def states(self) -> Iterator[StateNode]:
-        """The children that can be active: all but the history states."""
+        """SCXML's ``getChildStates``: the children that can be active, which are all but the history states."""
         return (child for child in self.children.values() if child.kind != "history")
 
     def __repr__(self) -> str:

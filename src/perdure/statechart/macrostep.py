@@ -129,7 +129,10 @@ class Macrostep:
             self.fail(event)
 
     def run_to_stable(self) -> None:
-        """Eventless transitions and internal events, until there are none; then start what was announced."""
+        """Eventless transitions and internal events, until there are none; then start what was announced.
+
+        The inner loop of SCXML's ``mainEventLoop``, and its ``selectEventlessTransitions``.
+        """
         while self.status == "active":
             if self.configuration.always:
                 self.event = self.external_event
@@ -167,7 +170,7 @@ class Macrostep:
         return tuple(enabled)
 
     def microstep(self, enabled: tuple[Transition, ...]) -> None:
-        """Leave, act, enter: one set of transitions, as its plan says."""
+        """SCXML's ``microstep``: leave, act, enter, for one set of transitions, as its plan says."""
         plan = plan_for(self.machine, self.configuration, enabled, self.history)
         self.microsteps += 1
         if self.microsteps > self.machine.max_microsteps - LOOP_EVIDENCE:
@@ -207,7 +210,7 @@ class Macrostep:
         self.effects.append(Fail(self.error))
 
     def leave_everything(self) -> None:
-        """Exit actions of the whole configuration, innermost first; the children stop."""
+        """SCXML's ``exitInterpreter``: exit actions of the whole configuration, innermost first; the children stop."""
         for node in reversed(self.configuration.active):
             self.perform(node.exit)
         for child in tuple(self.children.values()):

@@ -12,7 +12,7 @@ Where the plans of an event do no more than change the configuration and the con
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from perdure.errors import SnapshotMismatch
@@ -89,28 +89,33 @@ def plan_for(
 def make_plan(
     machine: Machine, configuration: Configuration, enabled: tuple[Transition, ...], history_ids: HistoryIds
 ) -> Plan:
-    """SCXML's ``microstep`` up to the point where user code runs."""
+    """SCXML's ``microstep`` up to the point where user code runs; ``Macrostep.microstep`` is the rest."""
     history = relevant_history(machine, enabled, history_ids)
     domains = transition_domains(enabled, history)
     transitions = remove_conflicting_transitions(enabled, configuration.active, domains)
     leaving = compute_exit_set(transitions, configuration.active, domains)
     recorded = history_after_exit(leaving, configuration.active)
     entering = compute_entry_set(transitions, domains, {**history, **recorded})
-    leave: list[Action] = []
-    for node in sorted(leaving, key=lambda node: -node.order):
-        leave += node.exit
-    for transition in transitions:
-        leave += transition.actions
     active = set(configuration.nodes - leaving)
     enter, completes = entry_program(machine, entering, active)
     return Plan(
         transitions=transitions,
-        leave=tuple(leave),
+        leave=exit_program(leaving, transitions),
         enter=enter,
         target=configuration_of(machine, active),
         history={node.id: tuple(other.id for other in nodes) for node, nodes in recorded.items()},
         completes=completes,
     )
+
+
+def exit_program(leaving: set[StateNode], transitions: Iterable[Transition]) -> tuple[Action, ...]:
+    """What leaving these states runs, SCXML's ``exitStates``, and then its ``executeTransitionContent``."""
+    program: list[Action] = []
+    for node in sorted(leaving, key=lambda node: -node.order):
+        program += node.exit
+    for transition in transitions:
+        program += transition.actions
+    return tuple(program)
 
 
 def relevant_history(machine: Machine, enabled: tuple[Transition, ...], history_ids: HistoryIds) -> History:
@@ -140,7 +145,10 @@ def recorded_states(machine: Machine, history: StateNode, recorded: tuple[str, .
 def entry_program(
     machine: Machine, entering: set[StateNode], active: set[StateNode]
 ) -> tuple[tuple[Action, ...], StateNode | None]:
-    """What entering these states runs, and which of them ends the machine. Adds them to ``active`` one by one."""
+    """What entering these states runs, and which of them ends the machine: SCXML's ``enterStates``.
+
+    Adds them to ``active`` one by one.
+    """
     program: list[Action] = []
     completes: StateNode | None = None
     for node in sorted(entering, key=lambda node: node.order):

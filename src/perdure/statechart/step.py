@@ -57,7 +57,9 @@ def initial(
     replaces: bool = False,
     scope: Scope = DEFAULT_SCOPE,
 ) -> Step[C]:
-    """Enter the machine. ``context`` is merged over the machine's own initial context, key by key, or ``replaces`` it.
+    """Enter the machine: SCXML's ``interpret``, until it would wait for an event.
+
+    ``context`` is merged over the machine's own initial context, key by key, or ``replaces`` it.
 
     Raises ``EventFailed`` when user code raises, ``MicrostepLimitExceeded`` when it does not become stable,
     ``InvalidParameter`` for a context that does not fit.
@@ -83,7 +85,7 @@ def initial(
 def transition(
     machine: Machine[C], snapshot: Snapshot[C], event: EventLike, *, scope: Scope = DEFAULT_SCOPE
 ) -> Step[C]:
-    """Handle one external event. A machine that has ended ignores it.
+    """Handle one external event: one turn of SCXML's ``mainEventLoop``. A machine that has ended ignores it.
 
     Raises ``EventFailed`` when a guard, an assigner or another pure part of the machine raises,
     ``MicrostepLimitExceeded`` when it does not become stable, ``SnapshotMismatch`` when the snapshot is not of this

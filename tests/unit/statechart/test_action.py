@@ -11,7 +11,7 @@ from perdure.errors import EventFailed
 from perdure.statechart import assign, cancel, choose, log, pure, raise_, send, send_to, stop
 from perdure.statechart.effect import Log, RunAction, Send
 from perdure.statechart.effect import SelfTarget as Self
-from tests.unit.statechart.playing import asked, play
+from tests.unit.statechart.playing import asked, defects, paths, play
 
 
 def on_go(*actions: Any, **more: Any) -> dict[str, Any]:
@@ -27,6 +27,13 @@ def test_assign_takes_values_callables_and_one_callable_for_all() -> None:
 def test_assign_takes_a_callable_or_keys_but_not_both() -> None:
     with pytest.raises(TypeError):
         assign(dict, n=1)
+
+
+def test_every_function_of_an_assigner_that_cannot_be_called_is_a_defect() -> None:
+    def greedy(one: Any, two: Any, three: Any, four: Any) -> None: ...
+
+    found = defects({"entry": assign(a=greedy, b=1, c=greedy)})
+    assert paths(found) == ["$.entry.a", "$.entry.c"]
 
 
 def test_assign_never_changes_the_old_context() -> None:
