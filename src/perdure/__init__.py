@@ -4,6 +4,10 @@
 ``Runtime``, which ``open`` starts over a store, runs any number of persistent instances of it.
 """
 
+from perdure.actors.actor import Actor
+from perdure.actors.interpreter import interpret
+from perdure.actors.logic import from_callback, from_observable, from_reducer
+from perdure.actors.system import ActorSystem
 from perdure.bootstrap import DEFAULT_ORG, address, open
 from perdure.durable.definition import Definition, ReadRequest, Sender, WriteRequest
 from perdure.durable.limits import Limits
@@ -11,6 +15,7 @@ from perdure.durable.records import Address
 from perdure.durable.runtime import Runtime, RuntimeSettings
 from perdure.durable.watchers import InstanceState, Subscription
 from perdure.errors import (
+    ActorFailed,
     AuthorizerRefused,
     ChainTooLong,
     ContextTooLarge,
@@ -23,6 +28,7 @@ from perdure.errors import (
     MachineCodeError,
     MachineConfigError,
     MailboxFull,
+    NoEventLoop,
     NotFound,
     PerdureError,
     TooMuchMail,
@@ -68,6 +74,9 @@ from perdure.statechart import (
 
 __all__ = [
     "DEFAULT_ORG",
+    "Actor",
+    "ActorFailed",
+    "ActorSystem",
     "Address",
     "AuthorizerRefused",
     "ChainTooLong",
@@ -86,6 +95,7 @@ __all__ = [
     "MachineConfigError",
     "MailboxFull",
     "Meta",
+    "NoEventLoop",
     "NotFound",
     "PerdureError",
     "ReadRequest",
@@ -112,9 +122,13 @@ __all__ = [
     "error_platform",
     "escalate",
     "forward_to",
+    "from_callback",
+    "from_observable",
+    "from_reducer",
     "in_state",
     "initial",
     "instance_reference",
+    "interpret",
     "log",
     "not_",
     "open",

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock"]
+from perdure.errors import NoEventLoop
+
+__all__ = ["Clock", "SystemClock", "TimerClock"]
 
 
 class Clock(Protocol):
@@ -27,11 +29,36 @@ class Clock(Protocol):
         ...
 
 
+class TimerClock(Clock, Protocol):
+    """A clock that also calls back, for timers that no coroutine waits for: those of actors in memory."""
+
+    def elapsed(self) -> float:
+        """Milliseconds since some moment; never goes backwards."""
+        ...
+
+    def call_later(self, milliseconds: float, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call back once this much time has passed; what is returned calls it off.
+
+        Raises ``NoEventLoop`` when the clock runs by an event loop and none is running.
+        """
+        ...
+
+
 class SystemClock:
     """The operating system's clock and the event loop's timers."""
 
     def now(self) -> float:
         return time.time_ns() / 1_000_000
 
+    def elapsed(self) -> float:
+        return time.monotonic_ns() / 1_000_000
+
     async def sleep(self, milliseconds: float) -> None:
         await asyncio.sleep(max(0.0, milliseconds) / 1000)
+
+    def call_later(self, milliseconds: float, callback: Callable[[], object]) -> Callable[[], None]:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError as error:
+            raise NoEventLoop("a timer of the system clock needs a running event loop, and there is none") from error
+        return loop.call_later(max(0.0, milliseconds) / 1000, callback).cancel

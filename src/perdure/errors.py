@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "ActorFailed",
     "AuthorizerRefused",
     "ChainTooLong",
     "CodeUploadDisabled",
@@ -29,6 +30,7 @@ __all__ = [
     "MigrationFailed",
     "MissingScope",
     "NoMigrationPath",
+    "NoEventLoop",
     "NotFound",
     "PerdureError",
     "ResultTooLarge",
@@ -169,6 +171,28 @@ class NoMigrationPath(PerdureError):
     """No sequence of migrations leads from the instance's version to the one that was asked for."""
 
     code = "no-migration-path"
+
+
+class ActorFailed(PerdureError):
+    """An actor in memory has ended in status ``error``, and who waits for it or runs it has to know.
+
+    ``error`` is the data of the error event that nobody handled.
+    """
+
+    code = "actor-failed"
+
+    def __init__(self, message: str, error: object = None) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class NoEventLoop(PerdureError):
+    """A coroutine, a thread, a stream or a timer of the system's clock needs a running event loop, and there is none.
+
+    Run the program with ``asyncio.run``, or give ``interpret`` a ``SimulatedClock`` where only timers need it.
+    """
+
+    code = "no-event-loop"
 
 
 class SnapshotMismatch(PerdureError):

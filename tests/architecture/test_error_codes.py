@@ -14,8 +14,16 @@ from tests.architecture.source_tree import ROOT, dotted_name, package_files
 DOCUMENT = ROOT / "docs" / "errors.md"
 ROW = re.compile(r"^\| `(?P<code>[a-z-]+)` \| (?P<status>\d{3}|none) \| `(?P<name>\w+)` \| (?P<meaning>.+) \|$", re.M)
 
-STAY_INSIDE = {"MailGone", "ResultTooLarge", "SequenceConflict", "ServerUnreachable", "UnexpectedAnswer"}
-"""Errors that are no answer of the server: handled inside, or raised by the client."""
+STAY_INSIDE = {
+    "ActorFailed",
+    "MailGone",
+    "NoEventLoop",
+    "ResultTooLarge",
+    "SequenceConflict",
+    "ServerUnreachable",
+    "UnexpectedAnswer",
+}
+"""Errors that are no answer of the server: handled inside, or raised by the client or by actors in memory."""
 
 
 @cache

@@ -15,7 +15,7 @@ import msgspec
 from perdure.errors import EventFailed, InvalidParameter, SnapshotMismatch
 from perdure.json_value import Json, JsonObject
 from perdure.statechart import spawning
-from perdure.statechart.action import Assign
+from perdure.statechart.action import Assign, StartTimer
 from perdure.statechart.callables import Meta
 from perdure.statechart.configuration import (
     Configuration,
@@ -35,7 +35,7 @@ from perdure.statechart.schema import is_schema_type, plain
 from perdure.statechart.snapshot import C, Snapshot
 from perdure.statechart.spawning import spawner
 
-__all__ = ["Scope", "Step", "initial", "stop", "transition"]
+__all__ = ["Scope", "Step", "initial", "resume", "stop", "transition"]
 
 
 class Step(msgspec.Struct, Generic[C], frozen=True):
@@ -130,6 +130,21 @@ def stop(machine: Machine[C], snapshot: Snapshot[C], *, scope: Scope = DEFAULT_S
     step = machine.macrostep(machine, snapshot, configuration, snapshot.context, {"type": STOP}, scope)
     step.leave_everything()
     step.status = "stopped"
+    return outcome(step)
+
+
+def resume(machine: Machine[C], snapshot: Snapshot[C], *, scope: Scope = DEFAULT_SCOPE) -> Step[C]:
+    """Go on from a snapshot whose surroundings are gone: the ``after`` timers of the active states start anew.
+
+    No state is entered again, and no child started.
+    """
+    configuration = configuration_for(machine, snapshot)
+    if snapshot.status != "active":
+        return Step(snapshot, (), False)
+    step = machine.macrostep(machine, snapshot, configuration, snapshot.context, {"type": INIT}, scope)
+    for node in configuration.active:
+        step.perform(tuple(StartTimer(after) for after in node.afters))
+    step.run_to_stable()
     return outcome(step)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Generator
 
 __all__ = ["CountingEntropy", "SimulatedClock"]
 
@@ -19,10 +19,13 @@ class SimulatedClock:
 
     def __init__(self, now: float = 1_000_000.0) -> None:
         self._now = now
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[float, int, asyncio.Future[None] | Timer]] = []
         self._order = itertools.count()
 
     def now(self) -> float:
+        return self._now
+
+    def elapsed(self) -> float:
         return self._now
 
     def sleep(self, milliseconds: float) -> Awaitable[None]:
@@ -30,17 +33,42 @@ class SimulatedClock:
         if milliseconds <= 0:
             return asyncio.sleep(0)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._now + milliseconds, next(self._order), future))
+        heapq.heappush(self._waiting, (self._now + milliseconds, next(self._order), future))
         return future
 
-    async def advance(self, milliseconds: float) -> None:
-        """Let time pass: sleepers wake in the order in which their times come, each before the next one's time."""
-        until = self._now + milliseconds
-        while self._sleepers and self._sleepers[0][0] <= until:
-            due, _, future = heapq.heappop(self._sleepers)
-            if not future.done():
+    def call_later(self, milliseconds: float, callback: Callable[[], object]) -> Callable[[], None]:
+        """Needs no event loop: ``advance`` itself calls back."""
+        timer = Timer(callback)
+        heapq.heappush(self._waiting, (self._now + max(0.0, milliseconds), next(self._order), timer))
+        return timer.cancel
+
+    def advance(self, milliseconds: float) -> Awaitable[None]:
+        """Let time pass: whatever waits goes on in the order in which its time comes, each before the next one's time.
+
+        With an event loop it has happened once this is awaited. A program without one need not wait: there it has
+        happened when the call returns, and what a callback raises is raised here.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._advance_at_once(self._now + milliseconds)
+            return Happened()
+        return self._advance(self._now + milliseconds)
+
+    def _advance_at_once(self, until: float) -> None:
+        while self._waiting and self._waiting[0][0] <= until:
+            due, _, waiting = heapq.heappop(self._waiting)
+            if isinstance(waiting, Timer) and not waiting.done():
                 self._now = max(self._now, due)
-                future.set_result(None)
+                waiting.set_result(None)
+        self._now = max(self._now, until)
+
+    async def _advance(self, until: float) -> None:
+        while self._waiting and self._waiting[0][0] <= until:
+            due, _, waiting = heapq.heappop(self._waiting)
+            if not waiting.done():
+                self._now = max(self._now, due)
+                waiting.set_result(None)
                 await self._let_others_run()
         self._now = max(self._now, until)  # another task may have moved it further meanwhile
         await self._let_others_run()
@@ -48,6 +76,35 @@ class SimulatedClock:
     async def _let_others_run(self) -> None:
         for _ in range(YIELDS):
             await asyncio.sleep(0)
+
+
+class Timer:
+    """A callback that waits for its time; it is asked and told what a sleeper's future is."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback: Callable[[], object] | None = callback
+
+    def done(self) -> bool:
+        return self._callback is None
+
+    def cancel(self) -> None:
+        self._callback = None
+
+    def set_result(self, result: None) -> None:
+        """Its time has come."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
+
+class Happened:
+    """An awaitable for what is over already."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
 
 
 class CountingEntropy:
