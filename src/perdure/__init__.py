@@ -10,6 +10,7 @@ from perdure.actors.logic import from_callback, from_observable, from_reducer
 from perdure.actors.system import ActorSystem
 from perdure.bootstrap import DEFAULT_ORG, address, open
 from perdure.durable.definition import Definition, ReadRequest, Sender, WriteRequest
+from perdure.durable.http_api import HttpAnswer, HttpApi, HttpEvent, HttpRequest, HttpResult
 from perdure.durable.limits import Limits
 from perdure.durable.records import Address
 from perdure.durable.runtime import Runtime, RuntimeSettings
@@ -84,6 +85,11 @@ __all__ = [
     "Definition",
     "EventFailed",
     "EventTooLarge",
+    "HttpAnswer",
+    "HttpApi",
+    "HttpEvent",
+    "HttpRequest",
+    "HttpResult",
     "InstanceEnded",
     "InstanceExists",
     "InstanceState",

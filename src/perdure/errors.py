@@ -17,6 +17,7 @@ __all__ = [
     "ContextTooLarge",
     "EventFailed",
     "EventTooLarge",
+    "HttpHandlerFailed",
     "InstanceEnded",
     "InstanceExists",
     "InvalidParameter",
@@ -110,6 +111,12 @@ class EventFailed(PerdureError):
     """A guard, an assigner or another pure part of the machine raised; the instance is exactly as before."""
 
     code = "machine-error"
+
+
+class HttpHandlerFailed(PerdureError):
+    """A handler of the machine's HTTP API raised, or answered what is no event; nothing has happened."""
+
+    code = "http-handler-failed"
 
 
 class MicrostepLimitExceeded(EventFailed):

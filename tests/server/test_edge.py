@@ -33,7 +33,6 @@ async def test_an_unknown_path_answers_404_without_asking_for_a_token(world: Wor
         ("PUT", "/machines/light/i/hall/v"),
         ("GET", "/machines/light/indexes/room/query"),
         ("POST", "/machines/light/migrations"),
-        ("POST", "/http-api/org_test/machines/light/x"),
     ],
 )
 async def test_what_this_release_lacks_does_not_exist(client: httpx.AsyncClient, method: str, path: str) -> None:

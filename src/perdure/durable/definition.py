@@ -6,11 +6,12 @@ requests carry everything a decision may need; an authoriser that raises, or ans
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from perdure.durable.http_api import HttpApi
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.machine import Machine
 from perdure.statechart.snapshot import StateValue
@@ -61,3 +62,5 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     allow_read: AllowRead
     allow_write: AllowWrite
+    http_api: Mapping[str, HttpApi] = {}
+    """By slug: see ``perdure.durable.http_api``."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from perdure.durable.definition import Definition, ReadRequest
+from perdure.durable.http_api import HttpAnswer, HttpEvent, HttpRequest, HttpResult
 from perdure.durable.limits import Limits
 from perdure.durable.records import Address, InstanceRecord, VersionRecord
 from perdure.durable.turn import Message, Turn
@@ -70,6 +71,14 @@ class Host(Protocol):
         limits: Limits,
     ) -> Turn:
         """Run ``perdure.durable.turn.turn`` with the version's code; raises what it raises."""
+        ...
+
+    async def http_event(self, version: VersionRecord, slug: str, request: HttpRequest) -> HttpEvent:
+        """Ask the handler of a slug. Raises ``NotFound`` when the version has none, ``HttpHandlerFailed``."""
+        ...
+
+    async def http_answer(self, version: VersionRecord, slug: str, result: HttpResult) -> HttpAnswer | None:
+        """Ask the response mapper of a slug; ``None`` when there is none, or when it fails, which is logged."""
         ...
 
     def perform(self, version: VersionRecord, effects: Sequence[Effect], world: World) -> None:

@@ -20,10 +20,12 @@ from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.host import World
+from perdure.durable.http_api import HttpAnswer, HttpEvent, HttpRequest, HttpResult
 from perdure.durable.limits import Limits
 from perdure.durable.records import Address, InstanceRecord, VersionRecord
 from perdure.durable.turn import Message, Turn, turn
 from perdure.errors import EventFailed, MachineCodeError, MachineConfigError, NotFound, PerdureError
+from perdure.hosts.http_functions import ask_handler, ask_response_mapper, http_api_of
 from perdure.logs import get_logger
 from perdure.statechart.callables import Meta, accepted_parameters, call_with
 from perdure.statechart.effect import ChildTarget, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
@@ -72,6 +74,12 @@ class InProcessHost:
         except BaseException as error:
             logger.exception("turn failed", instance=str(address))
             raise EventFailed(f"the code of machine {version.machine!r} raised {type(error).__name__}") from error
+
+    async def http_event(self, version: VersionRecord, slug: str, request: HttpRequest) -> HttpEvent:
+        return ask_handler(self._definition(version).http_api, version.machine, slug, request)
+
+    async def http_answer(self, version: VersionRecord, slug: str, result: HttpResult) -> HttpAnswer | None:
+        return ask_response_mapper(self._definition(version).http_api, version.machine, slug, result)
 
     def perform(self, version: VersionRecord, effects: Sequence[Effect], world: World) -> None:
         machine = self._definition(version).machine
@@ -167,7 +175,12 @@ def definition_of(exports: dict[str, Any], file_name: str) -> Definition:
         function = exports[name]
         if not callable(function) or inspect.iscoroutinefunction(function):
             raise MachineCodeError(f"{name} must be a plain function of one request", file=file_name)
-    return Definition(machine=machine, allow_read=exports["allow_read"], allow_write=exports["allow_write"])
+    return Definition(
+        machine=machine,
+        allow_read=exports["allow_read"],
+        allow_write=exports["allow_write"],
+        http_api=http_api_of(exports.get("http_api"), file_name),
+    )
 
 
 def line_in(error: BaseException, file_name: str) -> int | None:

@@ -25,11 +25,13 @@ class Answer(NamedTuple):
     status: int
     body: bytes = b""
     headers: Headers = ()
+    is_json: bool = True
+    """Whether the body is JSON of ours; otherwise ``headers`` say what it is."""
 
     async def write(self, send: Send, *, prefix: str = "http.response") -> None:
         """Send it. ``prefix`` is ``websocket.http.response`` where a WebSocket is refused at its upgrade."""
         headers = [*self.headers]
-        if self.body:
+        if self.body and self.is_json:
             headers += _JSON_HEADERS
         if self.status != 204:
             headers.append((b"content-length", b"%d" % len(self.body)))

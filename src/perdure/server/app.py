@@ -22,6 +22,7 @@ from perdure.durable.runtime import Runtime
 from perdure.entropy import Entropy
 from perdure.server import (
     health,
+    http_api,
     instances,
     keys,
     machines,
@@ -103,6 +104,7 @@ def _routes(services: Services) -> list[BaseRoute]:
         *realtime.routes(services),
         *machines.routes(services),
         *versions.routes(services),
+        *http_api.routes(services),
         *token_exchange.routes(services),
         *keys.routes(services),
         *providers.routes(services),

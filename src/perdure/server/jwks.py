@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 
 from perdure.clock import Clock
 from perdure.json_value import JsonObject, decode_json
@@ -79,7 +79,7 @@ class JwksCache:
         known.tried_at = self._clock.now()
         try:
             known.keys = await _fetch(url)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError) as error:
             log.warning("key set not fetched", url=url, reason=f"{type(error).__name__}: {error}")
             return
         known.fetched_at = self._clock.now()
@@ -93,11 +93,11 @@ def _with_id(keys: list[JsonObject], key_id: str | None) -> list[JsonObject]:
 
 
 async def _fetch(url: str) -> list[JsonObject]:
-    """The keys at a URL. Raises ``httpx.HTTPError``, ``TimeoutError``, and ``ValueError`` for what is no key set."""
+    """The keys at a URL. Raises ``httpx2.HTTPError``, ``TimeoutError``, and ``ValueError`` for what is no key set."""
     body = bytearray()
     async with (
         asyncio.timeout(_FETCH_SECONDS),
-        httpx.AsyncClient(timeout=_FETCH_SECONDS) as client,
+        httpx2.AsyncClient(timeout=_FETCH_SECONDS) as client,
         client.stream("GET", url, headers={"accept": "application/json"}) as answer,
     ):
         if answer.status_code != 200:

@@ -92,6 +92,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.InvalidParameter: 400,
     errors.MachineConfigError: 400,
     errors.MachineCodeError: 400,
+    errors.HttpHandlerFailed: 400,
     errors.NoMigrationPath: 400,
     errors.InvalidToken: 401,
     errors.MissingScope: 403,
