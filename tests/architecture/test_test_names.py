@@ -16,8 +16,10 @@ OF_THE_WHOLE = {
     "documents",
     "e2e",
     "examples",
+    "recordings",
     "scenarios",
     "simulation",
+    "torture",
     "typing",
 }
 
