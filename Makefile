@@ -73,6 +73,10 @@ test-slow: $(STAMP) ## the slow tests: real processes, long simulations
 simulate: $(STAMP) ## random worlds with a failing store: 3000 of them, `SEEDS=a:b` others, `SEED=n` one with its log
 	$(if $(SEED),,SEEDS=$${SEEDS:-1000:4000}) SEED=$(SEED) $(PYTEST) tests/simulation -n $(if $(SEED),0,$(JOBS)) $(ARGS)
 
+.PHONY: torture
+torture: $(STAMP) ## kill a server under load 200 times and check what its clients were told; `KILLS=n SEED=n`
+	@$(BIN)/python -m tests.torture.torture --kills $${KILLS:-200} $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: coverage
 coverage: $(STAMP) ## the tests with branch coverage; the pure engine has to be covered whole
 	@rm -f .coverage .coverage.*
