@@ -122,13 +122,19 @@ conformance-record: ## record the XState cases again (needs Node)
 # -- measuring ---------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: bench-engine bench-store bench-http ## every benchmark
+bench: bench-engine bench-actors bench-store bench-http ## every benchmark
 
 .PHONY: bench-engine
 bench-engine: $(STAMP) ## the pure engine beside XState and other Python libraries (XState needs Node)
 	@UV_PROJECT_ENVIRONMENT=$(VENV)-bench $(BIN)/uv sync --frozen --quiet --no-dev --group bench --python $(BIN)/python
 	@if command -v npm >/dev/null; then cd benchmarks && npm install --silent --no-fund --no-audit --no-package-lock; fi
 	@$(VENV)-bench/bin/python -m benchmarks.engine $(ARGS)
+
+.PHONY: bench-actors
+bench-actors: $(STAMP) ## 10,000 actors in memory, beside XState, xstate-statemachine and pykka (XState needs Node)
+	@UV_PROJECT_ENVIRONMENT=$(VENV)-bench $(BIN)/uv sync --frozen --quiet --no-dev --group bench --python $(BIN)/python
+	@if command -v npm >/dev/null; then cd benchmarks && npm install --silent --no-fund --no-audit --no-package-lock; fi
+	@$(VENV)-bench/bin/python -m benchmarks.actors $(ARGS)
 
 .PHONY: bench-store
 bench-store: $(STAMP) ## commits per second of each store
