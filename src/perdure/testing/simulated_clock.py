@@ -64,6 +64,7 @@ class SimulatedClock:
         self._now = max(self._now, until)
 
     async def _advance(self, until: float) -> None:
+        await self._let_others_run()  # what was started before time moves waits from before it moved
         while self._waiting and self._waiting[0][0] <= until:
             due, _, waiting = heapq.heappop(self._waiting)
             if not waiting.done():
