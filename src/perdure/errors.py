@@ -18,6 +18,7 @@ __all__ = [
     "EventFailed",
     "EventTooLarge",
     "HttpHandlerFailed",
+    "IdempotencyKeyReused",
     "InstanceEnded",
     "InstanceExists",
     "InvalidParameter",
@@ -34,6 +35,7 @@ __all__ = [
     "NoEventLoop",
     "NotFound",
     "PerdureError",
+    "ReceiptExists",
     "ResultTooLarge",
     "SequenceConflict",
     "ServerUnreachable",
@@ -202,6 +204,12 @@ class NoEventLoop(PerdureError):
     code = "no-event-loop"
 
 
+class IdempotencyKeyReused(PerdureError):
+    """The idempotency key stands for another request to this instance. Nothing has happened; take a fresh key."""
+
+    code = "idempotency-key-reused"
+
+
 class SnapshotMismatch(PerdureError):
     """A snapshot belongs to another machine, or to a format this release does not read."""
 
@@ -266,6 +274,12 @@ class MailGone(StoreError):
     """A commit consumes mail that is no longer pending: it was applied or cancelled already. Drop the turn."""
 
     code = "mail-gone"
+
+
+class ReceiptExists(StoreError):
+    """A commit carries the receipt of a request that has been applied already. Drop the turn and answer the receipt."""
+
+    code = "receipt-exists"
 
 
 class ServerUnreachable(PerdureError):

@@ -17,6 +17,7 @@ from perdure.json_value import Json, JsonObject
 
 __all__ = [
     "ACT_HEADER",
+    "IDEMPOTENCY_HEADER",
     "NAME_PATTERN",
     "ORG_HEADER",
     "AdminState",
@@ -58,6 +59,8 @@ __all__ = [
     "wire_time",
 ]
 
+IDEMPOTENCY_HEADER = "idempotency-key"
+"""A request with one is applied once, however often it is made."""
 ORG_HEADER = "x-statebacked-org-id"
 ACT_HEADER = "x-statebacked-act"
 

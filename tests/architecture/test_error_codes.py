@@ -18,6 +18,7 @@ STAY_INSIDE = {
     "ActorFailed",
     "MailGone",
     "NoEventLoop",
+    "ReceiptExists",
     "ResultTooLarge",
     "SequenceConflict",
     "ServerUnreachable",

@@ -88,7 +88,8 @@ async def test_a_preflight_of_any_path_is_allowed(world: World) -> None:
             methods = set(response.headers["access-control-allow-methods"].split(", "))
             assert methods == {"GET", "POST", "PUT", "DELETE"}
             headers = set(response.headers["access-control-allow-headers"].split(", "))
-            assert headers == {"authorization", "content-type", "x-statebacked-org-id", "x-statebacked-act"}
+            contract = {"authorization", "content-type", "x-statebacked-org-id", "x-statebacked-act"}
+            assert headers == contract | {"idempotency-key"}
 
 
 async def test_every_success_is_for_all_origins(client: httpx.AsyncClient) -> None:

@@ -391,3 +391,28 @@ async def test_a_request_beyond_the_mailbox_answers_429_and_says_when_to_try_aga
     assert refused
     assert {problem(answer) for answer in refused} == {(429, "mailbox-full")}
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+
+
+async def test_a_request_with_an_idempotency_key_is_applied_once_and_answered_the_same(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    create = {"slug": "hall", "context": {"public": {"switched": 3}}}
+    key = {"idempotency-key": "c-1"}
+    created = await client.post("/machines/light", json=create, headers=key)
+    again = await client.post("/machines/light", json=create, headers=key)
+    assert (created.status_code, created.content) == (again.status_code, again.content)
+    path, key = "/machines/light/i/hall/events", {"Idempotency-Key": "e-1"}
+    sent = await client.post(path, json={"event": "SWITCH"}, headers=key)
+    again = await client.post(path, json={"event": "SWITCH"}, headers=key)
+    assert (sent.status_code, again.status_code) == (200, 200)
+    assert sent.content == again.content
+    assert sent.json()["state"] == "on"
+
+
+async def test_an_idempotency_key_of_another_request_answers_422(client: httpx.AsyncClient, world: World) -> None:
+    await world.create_light()
+    path, key = "/machines/light/i/hall/events", {"idempotency-key": "e-1"}
+    await client.post(path, json={"event": "SWITCH"}, headers=key)
+    assert problem(await client.post(path, json={"event": "OTHER"}, headers=key)) == (422, "idempotency-key-reused")
+    bad = await client.post(path, json={"event": "SWITCH"}, headers={"idempotency-key": "x" * 256})
+    assert (problem(bad), bad.json()["parameter"]) == ((400, "invalid-parameter"), "idempotency-key")

@@ -15,7 +15,7 @@ import msgspec
 
 from perdure import errors
 from perdure.json_value import encode_json
-from perdure.wire import ORG_HEADER, Problem
+from perdure.wire import IDEMPOTENCY_HEADER, ORG_HEADER, Problem
 
 __all__ = [
     "Operation",
@@ -55,6 +55,13 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     upload: Upload | None = None
+    idempotency_key: str | None = None
+    """The server applies requests with the same key once."""
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether making it twice is as good as making it once."""
+        return self.method == "GET" or self.idempotency_key is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +82,15 @@ def ask(
     *,
     body: msgspec.Struct | None = None,
     query: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
 ) -> Operation[T]:
     """One request whose answer is JSON of type ``answer``."""
     response = yield Request(
-        method=method, path=path, query=query or {}, body=None if body is None else encode_json(body)
+        method=method,
+        path=path,
+        query=query or {},
+        body=None if body is None else encode_json(body),
+        idempotency_key=idempotency_key,
     )
     if response.status != 200:
         raise error_of(response)
@@ -111,6 +123,8 @@ def headers_of(request: Request, token: TokenSource, org: str | None) -> dict[st
         headers["authorization"] = f"Bearer {secret}"
     if org is not None:
         headers[ORG_HEADER] = org
+    if request.idempotency_key is not None:
+        headers[IDEMPOTENCY_HEADER] = request.idempotency_key
     return headers
 
 
@@ -153,6 +167,7 @@ _OF_CODE: dict[str, type[errors.PerdureError]] = {
         errors.ContextTooLarge,
         errors.EventFailed,
         errors.EventTooLarge,
+        errors.IdempotencyKeyReused,
         errors.InvalidState,
         errors.InvalidToken,
         errors.MailboxFull,

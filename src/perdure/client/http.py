@@ -9,7 +9,9 @@ import httpx2
 from perdure.client.exchange import Request, TokenSource, headers_of
 from perdure.errors import InvalidParameter, ServerUnreachable
 
-__all__ = ["READ_TIMEOUT_SECONDS", "base_url", "http_arguments", "transport_error"]
+__all__ = ["READ_TIMEOUT_SECONDS", "pauses_of", "base_url", "http_arguments", "transport_error"]
+
+_FIRST_PAUSE_SECONDS = 0.1
 
 READ_TIMEOUT_SECONDS = 120.0
 """More than the 90 seconds that a server may wait for an instance to settle."""
@@ -24,6 +26,11 @@ def base_url(url: str) -> str:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise InvalidParameter(f"{url!r} is not the URL of a server: it looks like http://127.0.0.1:7378", "url")
     return url.rstrip("/")
+
+
+def pauses_of(request: Request, retries: int) -> list[float]:
+    """How many seconds to wait before each further attempt at a request that has got no answer."""
+    return [_FIRST_PAUSE_SECONDS * 4**number for number in range(retries)] if request.may_be_repeated else []
 
 
 def http_arguments(request: Request, *, url: str, token: TokenSource, org: str | None) -> dict[str, Any]:

@@ -84,10 +84,15 @@ def deploy(
 
 
 def create_instance(
-    machine: str, instance: str, context: JsonObject | None = None, *, version: str | None = None
+    machine: str,
+    instance: str,
+    context: JsonObject | None = None,
+    *,
+    version: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Operation[wire.State]:
     body = wire.CreateInstance(slug=instance, context=context, machine_version_id=version)
-    return (yield from ask("POST", _machine(machine), wire.State, body=body))
+    return (yield from ask("POST", _machine(machine), wire.State, body=body, idempotency_key=idempotency_key))
 
 
 def get_instance(machine: str, instance: str) -> Operation[wire.State]:
@@ -105,9 +110,12 @@ def get_or_create_instance(machine: str, instance: str, context: JsonObject | No
             return (yield from get_instance(machine, instance))
 
 
-def send(machine: str, instance: str, event: JsonObject | str) -> Operation[wire.State]:
+def send(
+    machine: str, instance: str, event: JsonObject | str, *, idempotency_key: str | None = None
+) -> Operation[wire.State]:
     path = f"{_instance(machine, instance)}/events"
-    return (yield from ask("POST", path, wire.State, body=wire.SendEvent(event=event)))
+    body = wire.SendEvent(event=event)
+    return (yield from ask("POST", path, wire.State, body=body, idempotency_key=idempotency_key))
 
 
 def list_instances(machine: str, limit: int | None = None) -> Operation[list[wire.InstanceSummary]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -11,7 +12,9 @@ import httpx2
 from perdure import wire
 from perdure.client import operations
 from perdure.client.exchange import Operation, Request, Response, TokenSource
-from perdure.client.http import READ_TIMEOUT_SECONDS, base_url, http_arguments, transport_error
+from perdure.client.http import READ_TIMEOUT_SECONDS, base_url, http_arguments, pauses_of, transport_error
+from perdure.entropy import SystemEntropy
+from perdure.errors import ServerUnreachable
 from perdure.json_value import JsonObject
 
 __all__ = ["Client"]
@@ -32,11 +35,18 @@ class Client:
         *,
         org: str | None = None,
         timeout_seconds: float = READ_TIMEOUT_SECONDS,
+        retries: int = 0,
     ) -> None:
-        """Raises ``InvalidParameter`` for a URL that is not http or https."""
+        """``retries`` is how often a request is made again that has got no answer. Creating and sending then carry a
+        fresh idempotency key, so that they happen once; other changes are never made again.
+
+        Raises ``InvalidParameter`` for a URL that is not http or https.
+        """
         self._url = base_url(url)
         self._token = token
         self._org = org
+        self._retries = retries
+        self._entropy = SystemEntropy()
         self._http = httpx2.Client(timeout=timeout_seconds)
 
     def __enter__(self) -> Self:
@@ -62,12 +72,24 @@ class Client:
             return result
 
     def _exchange(self, request: Request) -> Response:
+        for pause in pauses_of(request, self._retries):
+            try:
+                return self._try(request)
+            except ServerUnreachable:
+                threading.Event().wait(pause)
+        return self._try(request)
+
+    def _try(self, request: Request) -> Response:
         arguments = http_arguments(request, url=self._url, token=self._token, org=self._org)
         try:
             answer = self._http.request(**arguments)
         except httpx2.TransportError as error:
             raise transport_error(self._url, error) from error
         return Response(status=answer.status_code, body=answer.content)
+
+    def _key(self, given: str | None) -> str | None:
+        """The idempotency key of a request that changes something."""
+        return given or (str(self._entropy.uuid()) if self._retries else None)
 
     # -- machines and their versions ---------------------------------------------------------------------------------
 
@@ -97,9 +119,17 @@ class Client:
     # -- instances ---------------------------------------------------------------------------------------------------
 
     def create_instance(
-        self, machine: str, instance: str, context: JsonObject | None = None, *, version: str | None = None
+        self,
+        machine: str,
+        instance: str,
+        context: JsonObject | None = None,
+        *,
+        version: str | None = None,
+        idempotency_key: str | None = None,
     ) -> wire.State:
-        return self.run(operations.create_instance(machine, instance, context, version=version))
+        """The state it settles in; with the same ``idempotency_key`` again what was answered the first time."""
+        key = self._key(idempotency_key)
+        return self.run(operations.create_instance(machine, instance, context, version=version, idempotency_key=key))
 
     def get_instance(self, machine: str, instance: str) -> wire.State:
         return self.run(operations.get_instance(machine, instance))
@@ -108,9 +138,11 @@ class Client:
         """The instance, created if there is none; of several callers at once one creates it and all get it."""
         return self.run(operations.get_or_create_instance(machine, instance, context))
 
-    def send(self, machine: str, instance: str, event: JsonObject | str) -> wire.State:
-        """Send an event; the state once the instance has settled."""
-        return self.run(operations.send(machine, instance, event))
+    def send(
+        self, machine: str, instance: str, event: JsonObject | str, *, idempotency_key: str | None = None
+    ) -> wire.State:
+        """Send an event; the state once the instance has settled. With the same ``idempotency_key`` it is sent once."""
+        return self.run(operations.send(machine, instance, event, idempotency_key=self._key(idempotency_key)))
 
     def list_instances(self, machine: str, limit: int | None = None) -> list[wire.InstanceSummary]:
         return self.run(operations.list_instances(machine, limit))

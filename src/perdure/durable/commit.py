@@ -12,6 +12,7 @@ import msgspec
 
 from perdure.durable.indexes import IndexValue
 from perdure.durable.records import InstanceRecord, JournalEntry, Mail
+from perdure.durable.upkeep_records import Receipt
 
 __all__ = ["Commit"]
 
@@ -35,3 +36,5 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """All that the instance is indexed by from now on; ``None`` when that stays as it is."""
     mail: tuple[Mail, ...] = ()
     """Mail sent by this turn, in order. Inserted after ``cancelled``, so a cancel never reaches forward."""
+    receipt: Receipt | None = None
+    """Of the request that this turn applies, if it came with an idempotency key."""

@@ -279,6 +279,8 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str | None = None
     chain: int = 0
     """How many messages it took to get from something outside (a request, a service, a timer that waited) to this."""
+    buried_at: float | None = None
+    """When it became a dead letter, if it is one."""
 
 
 class Page(Generic[Row]):

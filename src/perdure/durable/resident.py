@@ -57,7 +57,7 @@ STORE_RETRY_MILLISECONDS = 1000.0
 class Envelope:
     """A message in a resident's inbox, and who waits for what becomes of it."""
 
-    __slots__ = ("answer", "child", "is_external", "mail", "message", "settles")
+    __slots__ = ("answer", "applied_ts", "child", "is_external", "mail", "message", "settles")
 
     def __init__(
         self,
@@ -77,6 +77,8 @@ class Envelope:
         """Whether the answer waits until the instance has settled, or is given once the commit is durable."""
         self.is_external = is_external
         """Whether it moves the processing deadline: true of clients, timers and other instances."""
+        self.applied_ts = 0.0
+        """The ``ts`` of the commit that applied it; that of the answer is later if the instance had to settle."""
         self.answer: asyncio.Future[InstanceRecord | None] = asyncio.get_running_loop().create_future()
         # A failed answer that nobody collects (its request was cancelled, or it is mail) is no fault of the loop's.
         self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
@@ -254,6 +256,7 @@ class Resident:
         if envelope.is_external:
             self._deadline = self._runtime.clock.now() + self._runtime.settings.processing_timeout
         if envelope.settles:
+            envelope.applied_ts = 0.0 if self._record is None else self._record.ts
             self._unanswered.append(envelope)
         else:
             envelope.succeed(self._record)

@@ -18,6 +18,7 @@ from perdure.clock import Clock
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.delivery import Delivery
 from perdure.durable.host import Host
+from perdure.durable.idempotency import KeyedRequests
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.records import Address, InstanceRecord, InstanceStatus, MachineRecord, VersionRecord
 from perdure.durable.resident import Envelope, Resident
@@ -51,6 +52,8 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Threads for services that are plain functions."""
     closing_grace: float = 2_000
     """How long ``close`` lets running services finish."""
+    receipt_lifetime: float = 86_400_000
+    """How long a request with an idempotency key is answered from its receipt."""
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -69,6 +72,7 @@ class Runtime:
         self.entropy = entropy
         self.settings = settings or RuntimeSettings()
         self.watchers = Watchers()
+        self.keyed_requests = KeyedRequests(self)
         self.watchdog = Watchdog(clock, self.settings.limits.slow_turn)
         self.threads = ThreadPoolExecutor(self.settings.service_threads, thread_name_prefix="perdure-service")
         self.delivery: Delivery
@@ -196,31 +200,46 @@ class Runtime:
         *,
         version_id: str | None = None,
         auth_context: JsonObject | None = None,
+        idempotency_key: str | None = None,
     ) -> InstanceState:
         """Create an instance and answer once it has settled.
 
-        ``context`` is merged over the machine's initial context, key by key. Raises ``NotFound`` (machine, or it has no
+        ``context`` is merged over the machine's initial context, key by key. The same request with the same
+        ``idempotency_key`` is answered what it was answered the first time. Raises ``NotFound`` (machine, or it has no
         current version), ``InvalidParameter`` (a bad name: parameter ``"slug"``; a version that is not this machine's:
         ``"machineVersionId"``; a context that is no object: ``"context"``), ``InstanceExists``, ``AuthorizerRefused``,
-        ``EventFailed``, ``ContextTooLarge``, ``MailboxFull``.
+        ``EventFailed``, ``ContextTooLarge``, ``MailboxFull``, ``IdempotencyKeyReused``.
         """
         ensure_name(address.instance, "slug")
         if context is not None and not isinstance(context, dict):
             raise InvalidParameter(f"a context is an object, not {type(context).__name__}", "context")
         context = None if context is None else as_json(context, "context")
         message = Create(version_id=version_id, context=context, auth_context=auth_context)
-        return await self._ask(address, Envelope(message, settles=True))
+        return await self._request(address, message, idempotency_key)
 
     async def send(
-        self, address: Address, event: EventLike, *, auth_context: JsonObject | None = None
+        self,
+        address: Address,
+        event: EventLike,
+        *,
+        auth_context: JsonObject | None = None,
+        idempotency_key: str | None = None,
     ) -> InstanceState:
         """Send an event and answer once the instance has settled, or at the processing timeout with what it reached.
 
+        The same event with the same ``idempotency_key`` is applied once and answered the same.
+
         Raises ``NotFound``, ``InvalidState`` (paused), ``InstanceEnded``, ``InvalidParameter`` (an event without a
         ``type``, of a type that only the runtime uses, or one that does not fit its schema: ``"event"``),
-        ``AuthorizerRefused``, ``EventTooLarge``, ``EventFailed``, ``ContextTooLarge``, ``MailboxFull``.
+        ``AuthorizerRefused``, ``EventTooLarge``, ``EventFailed``, ``ContextTooLarge``, ``MailboxFull``,
+        ``IdempotencyKeyReused``.
         """
         message = Deliver(event=sendable(event, self.settings.limits.event_bytes_max), auth_context=auth_context)
+        return await self._request(address, message, idempotency_key)
+
+    async def _request(self, address: Address, message: Create | Deliver, key: str | None) -> InstanceState:
+        if key is not None:
+            return await self.keyed_requests.answer(address, key, message)
         return await self._ask(address, Envelope(message, settles=True))
 
     async def read(self, address: Address, *, auth_context: JsonObject | None = None) -> InstanceState:

@@ -28,13 +28,14 @@ from perdure.durable.records import (
     UploadRecord,
     VersionRecord,
 )
+from perdure.durable.upkeep_store import UpkeepStore
 
 __all__ = ["Store"]
 
 
-class Store(AccessStore, EvolutionStore, Protocol):
-    """Where instances, mail, journals and definitions live; who may use them is in ``AccessStore``, how they change in
-    ``EvolutionStore``.
+class Store(AccessStore, EvolutionStore, UpkeepStore, Protocol):
+    """Where instances, mail, journals and definitions live. Who may use them is in ``AccessStore``, how they change in
+    ``EvolutionStore``, what keeps them in order in ``UpkeepStore``.
     """
 
     # -- life --------------------------------------------------------------------------------------
@@ -55,8 +56,8 @@ class Store(AccessStore, EvolutionStore, Protocol):
         Raises ``InstanceExists`` when ``expected_sequence`` is ``None`` and the instance exists; ``SequenceConflict``
         when the instance is at another sequence or gone; ``MailGone`` when consumed mail is no longer pending, or is
         addressed to another instance; ``StoreError`` when an id of its mail or a sequence number of its journal is in
-        use; ``TypeError`` for what JSON cannot say. Concurrent commits may share one durable write; each keeps its own
-        outcome.
+        use; ``ReceiptExists`` when the key of its receipt has one; ``TypeError`` for what JSON cannot say. Concurrent
+        commits may share one durable write; each keeps its own outcome.
         """
         ...
 
@@ -67,11 +68,12 @@ class Store(AccessStore, EvolutionStore, Protocol):
     async def delete_instance(
         self, address: Address, *, expected_sequence: int | None = None, mail: tuple[Mail, ...] = ()
     ) -> bool:
-        """Remove the instance with its journal, the mail to it and the delayed mail from it. False if there is none.
+        """Remove the instance with its journal, its receipts, its logs, the mail to it and the delayed mail from it.
+        False if there is none.
 
         Dead letters go by the same rule. ``mail`` is what it leaves behind: sent in the same atomic step, or not at all
         when there is no such instance. Raises ``SequenceConflict`` when the instance is not at ``expected_sequence``,
-        where one is given.
+        where one is given. Nothing of what is removed can be read from the store's files afterwards.
         """
         ...
 

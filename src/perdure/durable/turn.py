@@ -22,6 +22,7 @@ from perdure.durable.commit import Commit
 from perdure.durable.definition import Definition, Sender, WriteRequest
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.records import Address, Creation, InstanceRecord, InstanceStatus, JournalEntry, Mail, Parent
+from perdure.durable.upkeep_records import Receipt, encode_answer
 from perdure.errors import (
     ChainTooLong,
     ContextTooLarge,
@@ -71,6 +72,8 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     mail_id: str | None = None
     chain: int = 0
     """Of the mail it came as; 0 for what comes from outside."""
+    receipt: Receipt | None = None
+    """To be kept with the commit, once the answer is on it."""
 
 
 class Deliver(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +87,8 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     mail_id: str | None = None
     chain: int = 0
     """Of the mail it came as; 0 for what comes from outside."""
+    receipt: Receipt | None = None
+    """To be kept with the commit, once the answer is on it."""
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +178,7 @@ def turn(
             ),
         )
     work.deliver(message.event, message.sender, has_ended=message.is_platform and not family.is_progress(message))
-    return work.finish(consumed=message.mail_id)
+    return work.finish(consumed=message.mail_id, receipt=message.receipt)
 
 
 def create(
@@ -214,7 +219,7 @@ def create(
     work = Work(definition, address, record, now, fresh_name, limits)
     work.chain = message.chain + 1
     work.absorb(step, {"type": INIT}, message.sender)
-    return work.finish(consumed=message.mail_id, is_new=True)
+    return work.finish(consumed=message.mail_id, is_new=True, receipt=message.receipt)
 
 
 def scope_of(address: Address, parents: tuple[Parent, ...], fresh_name: Callable[[], str]) -> engine.Scope:
@@ -431,7 +436,14 @@ class Work:
 
     # -- the outcome -------------------------------------------------------------------------------
 
-    def finish(self, *, consumed: str | None = None, is_new: bool = False, refused: PerdureError | None = None) -> Turn:
+    def finish(
+        self,
+        *,
+        consumed: str | None = None,
+        is_new: bool = False,
+        refused: PerdureError | None = None,
+        receipt: Receipt | None = None,
+    ) -> Turn:
         """Check the limits and put the commit together."""
         snapshot, snapshot_json = checked(self.snapshot, self.address, self.limits.context_bytes_max)
         if not self.has_ended and family.has_news(self.parents, None if is_new else self.record.snapshot, snapshot):
@@ -457,6 +469,7 @@ class Work:
             snapshot_json=snapshot_json,
             journal=tuple(self.journal),
             mail=tuple(mail),
+            receipt=None if receipt is None else msgspec.structs.replace(receipt, answer=encode_answer(record)),
         )
         return Turn(commit=commit, effects=tuple(self.effects), refused=refused)
 

@@ -18,7 +18,7 @@ from perdure.logs import get_logger
 from perdure.server.answer import Answer, Headers
 from perdure.server.problems import problem_answer
 from perdure.server.resource import ClientGone
-from perdure.wire import ACT_HEADER, ORG_HEADER
+from perdure.wire import ACT_HEADER, IDEMPOTENCY_HEADER, ORG_HEADER
 
 __all__ = ["CORS_HEADERS", "Edge"]
 
@@ -30,7 +30,10 @@ _PREFLIGHT = Answer(
     204,
     headers=(
         (b"access-control-allow-methods", b"GET, POST, PUT, DELETE"),
-        (b"access-control-allow-headers", f"authorization, content-type, {ORG_HEADER}, {ACT_HEADER}".encode()),
+        (
+            b"access-control-allow-headers",
+            ", ".join(("authorization", "content-type", ORG_HEADER, ACT_HEADER, IDEMPOTENCY_HEADER)).encode(),
+        ),
         (b"access-control-max-age", b"86400"),
     ),
 )

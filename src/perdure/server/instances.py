@@ -73,6 +73,7 @@ async def create_instance(call: Call) -> Answer:
         request.context,
         version_id=request.machine_version_id,
         auth_context=call.principal.auth_context(),
+        idempotency_key=call.idempotency_key,
     )
     return _state(state)
 
@@ -80,7 +81,12 @@ async def create_instance(call: Call) -> Answer:
 async def send_event(call: Call) -> Answer:
     address = call.address
     request = await call.body(_SEND)
-    state = await call.services.runtime.send(address, request.event, auth_context=call.principal.auth_context())
+    state = await call.services.runtime.send(
+        address,
+        request.event,
+        auth_context=call.principal.auth_context(),
+        idempotency_key=call.idempotency_key,
+    )
     return _state(state)
 
 

@@ -108,6 +108,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.EventTooLarge: 413,
     BodyTooLarge: 413,
     errors.EventFailed: 422,
+    errors.IdempotencyKeyReused: 422,
     UpgradeRequired: 426,
     errors.MailboxFull: 429,
     TooManySubscriptions: 429,

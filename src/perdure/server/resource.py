@@ -22,13 +22,14 @@ from perdure.server.answer import Answer
 from perdure.server.auth import Principal
 from perdure.server.problems import BodyTooLarge, MethodNotAllowed, invalid_body
 from perdure.server.services import Services
-from perdure.wire import NAME_PATTERN
+from perdure.wire import IDEMPOTENCY_HEADER, NAME_PATTERN
 
 __all__ = ["Call", "ClientGone", "Handler", "Operation", "Resource", "checked_name"]
 
 T = TypeVar("T")
 
 _NAME = re.compile(NAME_PATTERN)
+_IDEMPOTENCY_HEADER = IDEMPOTENCY_HEADER.encode()
 
 
 class ClientGone(Exception):
@@ -86,6 +87,15 @@ class Call:
             if key == encoded:
                 text: str = value.decode("latin-1")
                 return text
+        return None
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """What the caller calls this request, so that it may be made again."""
+        for name, value in self.scope["headers"]:
+            if name == _IDEMPOTENCY_HEADER:
+                key: str = value.decode("latin-1")
+                return key
         return None
 
     @property

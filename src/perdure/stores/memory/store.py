@@ -15,13 +15,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from itertools import count
 
 import msgspec
 
 from perdure.durable.commit import Commit
-from perdure.durable.indexes import IndexValue
 from perdure.durable.records import (
     Address,
     IndexedInstance,
@@ -36,49 +34,23 @@ from perdure.durable.records import (
     UploadRecord,
     VersionRecord,
 )
-from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, SequenceConflict, StoreError
+from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, ReceiptExists, SequenceConflict, StoreError
 from perdure.statechart.snapshot import Snapshot, decode_snapshot
 from perdure.stores.index_range import Place, index_page, index_scope, range_of
-from perdure.stores.memory.access import AccessTables
+from perdure.stores.memory.kept import KeptInstance, Letter
 from perdure.stores.memory.numbered import copy_of, page, record_of
+from perdure.stores.memory.upkeep import UpkeepTables
 
 __all__ = ["MemoryStore"]
 
 _NO_SNAPSHOT = Snapshot(machine="", configuration=(), value=None)
 
 
-@dataclass(slots=True)
-class _Instance:
-    """An instance at rest. ``record`` lacks its snapshot, which lies beside it as bytes."""
-
-    arrival: int
-    record: InstanceRecord
-    snapshot_json: bytes
-    journal: dict[int, JournalEntry]
-    indexes: tuple[IndexValue, ...] = ()
-
-
-@dataclass(slots=True)
-class _Letter:
-    """Mail with its place in the order of arrival; as a dead letter, with its place in the order of burial."""
-
-    arrival: int
-    mail: Mail
-
-    @property
-    def order(self) -> tuple[float, int]:
-        return self.mail.due_at, self.arrival
-
-
-class MemoryStore(AccessTables):
+class MemoryStore(UpkeepTables):
     """A store without durability, for tests, for trying things out and as the reference of the others."""
 
     def __init__(self) -> None:
         super().__init__(count(1))
-        self._instances: dict[Address, _Instance] = {}
-        self._mail: dict[str, _Letter] = {}
-        self._dead_letters: list[_Letter] = []
-        self._machines: dict[tuple[str, str], tuple[int, MachineRecord]] = {}
         self._versions: dict[str, tuple[int, VersionRecord]] = {}
         self._migrations: dict[str, tuple[int, MigrationRecord]] = {}
         self._uploads: dict[str, UploadRecord] = {}
@@ -99,22 +71,26 @@ class MemoryStore(AccessTables):
         removed = consumed | self._cancelled(commit)
         mail = self._outgoing(address, commit.mail, removed)
         journal = _new_entries(commit, kept)
+        _check_receipt(commit, kept)
 
         for mail_id in removed:
             del self._mail[mail_id]
         record = msgspec.structs.replace(commit.record, snapshot=_NO_SNAPSHOT)
         if kept is None:
-            self._instances[address] = _Instance(next(self._arrivals), record, commit.snapshot_json, journal)
+            self._instances[address] = KeptInstance(next(self._arrivals), record, commit.snapshot_json, journal)
         else:
             kept.record, kept.snapshot_json = record, commit.snapshot_json
             kept.journal.update(journal)
         if commit.indexes is not None:
             self._instances[address].indexes = commit.indexes
+        if commit.receipt is not None:
+            receipt = msgspec.structs.replace(commit.receipt, expired_before=0.0)
+            self._instances[address].receipts[receipt.key] = receipt
         self._send(mail)
 
     def _send(self, mail: list[Mail]) -> None:
         for each in mail:
-            self._mail[each.id] = _Letter(next(self._arrivals), each)
+            self._mail[each.id] = Letter(next(self._arrivals), each)
 
     def _consumed(self, commit: Commit) -> set[str]:
         """The ids of the mail the commit applies: pending, addressed to its instance, none twice."""
@@ -167,6 +143,7 @@ class MemoryStore(AccessTables):
 
         self._mail = {mail_id: letter for mail_id, letter in self._mail.items() if not is_void(letter.mail)}
         self._dead_letters = [letter for letter in self._dead_letters if not is_void(letter.mail)]
+        self._logs = [entry for entry in self._logs if entry.address != address]
         self._send(left_behind)
         return True
 
@@ -205,15 +182,15 @@ class MemoryStore(AccessTables):
     async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:
         letter = self._mail.pop(mail_id, None)
         if letter is not None:
-            dead = msgspec.structs.replace(letter.mail, attempts=attempts, last_error=error)
-            self._dead_letters.append(_Letter(next(self._arrivals), dead))
+            dead = msgspec.structs.replace(letter.mail, attempts=attempts, last_error=error, buried_at=at)
+            self._dead_letters.append(Letter(next(self._arrivals), dead))
 
     async def list_dead_letters(self, org: str, *, cursor: str | None, limit: int) -> Page[Mail]:
         rows = ((letter.arrival, letter.mail) for letter in self._dead_letters if letter.mail.target.org == org)
         found = page(rows, ("dead-letters", org), cursor, limit)
         return Page([copy_of(mail) for mail in found.rows], found.cursor)
 
-    def _in_order(self) -> list[_Letter]:
+    def _in_order(self) -> list[Letter]:
         return sorted(self._mail.values(), key=lambda letter: letter.order)
 
     # -- definitions ---------------------------------------------------------------------------------------------
@@ -232,6 +209,7 @@ class MemoryStore(AccessTables):
         if any((address.org, address.machine) == (org, name) for address in self._instances):
             raise InvalidState(f"the machine {name} still has instances: delete them first")
         del self._machines[org, name]
+        self._retentions.pop((org, name), None)
         self._versions = {
             version_id: (arrival, version)
             for version_id, (arrival, version) in self._versions.items()
@@ -366,7 +344,7 @@ class MemoryStore(AccessTables):
         return Page([copy_of(entry) for entry in found.rows], found.cursor)
 
 
-def _check_sequence(commit: Commit, kept: _Instance | None) -> None:
+def _check_sequence(commit: Commit, kept: KeptInstance | None) -> None:
     """The compare of the compare-and-swap."""
     address = commit.record.address
     if commit.expected_sequence is None:
@@ -381,7 +359,16 @@ def _check_sequence(commit: Commit, kept: _Instance | None) -> None:
         )
 
 
-def _new_entries(commit: Commit, kept: _Instance | None) -> dict[int, JournalEntry]:
+def _check_receipt(commit: Commit, kept: KeptInstance | None) -> None:
+    """A key stands for one request until its receipt has expired."""
+    if commit.receipt is None or kept is None:
+        return
+    present = kept.receipts.get(commit.receipt.key)
+    if present is not None and present.at >= commit.receipt.expired_before:
+        raise ReceiptExists(f"{commit.record.address} has applied the request {commit.receipt.key!r} already")
+
+
+def _new_entries(commit: Commit, kept: KeptInstance | None) -> dict[int, JournalEntry]:
     """Copies of the journal entries the commit appends, by their sequence numbers, of which none may be taken."""
     entries = {entry.sequence: copy_of(entry) for entry in commit.journal}
     if len(entries) < len(commit.journal) or (kept and not entries.keys().isdisjoint(kept.journal.keys())):

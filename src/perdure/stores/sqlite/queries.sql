@@ -180,7 +180,7 @@ DELETE FROM mail WHERE id = ?;
 -- A page of an org's dead letters after a position.
 SELECT
     key, id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, buried_at
 FROM dead_letter
 WHERE target_org = ? AND key > ?
 ORDER BY key
@@ -421,3 +421,123 @@ UPDATE signing_key SET sealed_secret = ? WHERE id = ?;
 -- name: replace_identity_provider_key
 -- Another seal for the key of an identity provider.
 UPDATE identity_provider SET sealed_key = ? WHERE id = ? AND sealed_key IS NOT NULL;
+
+-- name: add_receipt
+-- Keep the receipt of a request; no row is changed when its key has one that has not expired.
+INSERT INTO receipt (org, machine, instance, key, fingerprint, at, answer) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (org, machine, instance, key) DO UPDATE
+SET fingerprint = excluded.fingerprint, at = excluded.at, answer = excluded.answer
+WHERE receipt.at < ?;
+
+-- name: load_receipt
+-- The receipt of a request to an instance.
+SELECT fingerprint, at, answer FROM receipt WHERE org = ? AND machine = ? AND instance = ? AND key = ?;
+
+-- name: amend_receipt
+-- Put another answer on a receipt.
+UPDATE receipt SET answer = ? WHERE org = ? AND machine = ? AND instance = ? AND key = ?;
+
+-- name: prune_receipts
+-- Delete some receipts from before a time.
+DELETE FROM receipt
+WHERE (org, machine, instance, key) IN (SELECT org, machine, instance, key FROM receipt WHERE at < ? LIMIT ?);
+
+-- name: delete_receipts_of
+-- Delete the receipts of an instance.
+DELETE FROM receipt WHERE org = ? AND machine = ? AND instance = ?;
+
+-- name: load_dead_letter
+-- A dead letter of an org.
+SELECT
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, buried_at
+FROM dead_letter
+WHERE target_org = ? AND id = ?;
+
+-- name: copy_from_dead_letters
+-- The first half of trying a dead letter again: it becomes mail without attempts, at the beginning of a chain.
+INSERT INTO mail (
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
+)
+SELECT
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, 0, 0, last_error, 0
+FROM dead_letter
+WHERE target_org = ? AND id = ?;
+
+-- name: drop_dead_letter
+-- Delete a dead letter of an org; the second half of trying it again.
+DELETE FROM dead_letter WHERE target_org = ? AND id = ?;
+
+-- name: set_retention
+-- Say how much of a machine's journals is kept.
+INSERT INTO retention (org, machine, entries_max, age_max) VALUES (?, ?, ?, ?)
+ON CONFLICT (org, machine) DO UPDATE SET entries_max = excluded.entries_max, age_max = excluded.age_max;
+
+-- name: load_retention
+-- How much of a machine's journals is kept.
+SELECT org, machine, entries_max, age_max FROM retention WHERE org = ? AND machine = ?;
+
+-- name: list_retentions
+-- All rules that limit anything, of all orgs.
+SELECT org, machine, entries_max, age_max
+FROM retention
+WHERE entries_max IS NOT NULL OR age_max IS NOT NULL
+ORDER BY org, machine;
+
+-- name: journal_entry_from_end
+-- The sequence number of an instance's newest journal entry but some.
+SELECT sequence FROM journal WHERE instance_key = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?;
+
+-- name: journal_entry_since
+-- The sequence number of an instance's first journal entry since a time.
+SELECT sequence FROM journal WHERE instance_key = ? AND created_at >= ? ORDER BY sequence LIMIT 1;
+
+-- name: shorten_journal
+-- Delete an instance's journal entries before a sequence number.
+DELETE FROM journal WHERE instance_key = ? AND sequence < ?;
+
+-- name: append_log
+-- Keep something that machine code has printed or logged.
+INSERT INTO log_entry (org, machine, instance, version_id, at, output_type, text) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: list_logs
+-- The log entries of an org within a time, of all its instances or of those of one name, of all versions or of one.
+SELECT org, machine, instance, version_id, at, output_type, text
+FROM log_entry
+WHERE org = ? AND at >= ? AND at < ? AND (? IS NULL OR instance = ?) AND (? IS NULL OR version_id = ?)
+ORDER BY at, key
+LIMIT ?;
+
+-- name: list_logs_of_machine
+-- The same of one machine.
+SELECT org, machine, instance, version_id, at, output_type, text
+FROM log_entry
+WHERE org = ? AND machine = ? AND at >= ? AND at < ? AND (? IS NULL OR instance = ?) AND (? IS NULL OR version_id = ?)
+ORDER BY at, key
+LIMIT ?;
+
+-- name: list_logs_of_instance
+-- The same of one instance, which is given twice.
+SELECT org, machine, instance, version_id, at, output_type, text
+FROM log_entry
+WHERE org = ? AND machine = ? AND instance = ? AND at >= ? AND at < ?
+    AND (? IS NULL OR instance = ?) AND (? IS NULL OR version_id = ?)
+ORDER BY at, key
+LIMIT ?;
+
+-- name: prune_logs
+-- Delete some log entries from before a time.
+DELETE FROM log_entry WHERE key IN (SELECT key FROM log_entry WHERE at < ? ORDER BY at LIMIT ?);
+
+-- name: shorten_logs
+-- Delete some of the log entries beyond a number of the newest ones.
+DELETE FROM log_entry
+WHERE key IN (
+    SELECT key FROM log_entry WHERE key <= (SELECT max(key) FROM log_entry) - ? ORDER BY key LIMIT ?
+);
+
+-- name: delete_logs_of
+-- Delete the log entries of an instance.
+DELETE FROM log_entry WHERE org = ? AND machine = ? AND instance = ?;

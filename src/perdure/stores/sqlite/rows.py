@@ -23,6 +23,7 @@ from perdure.durable.records import (
     UploadRecord,
     VersionRecord,
 )
+from perdure.durable.upkeep_records import Receipt
 from perdure.json_value import decode_json, encode_json
 from perdure.statechart.snapshot import decode_snapshot
 
@@ -43,6 +44,7 @@ __all__ = [
     "migration_row",
     "org_of",
     "paths_row",
+    "receipt_row",
     "summary_of",
     "upload_of",
     "upload_row",
@@ -163,7 +165,13 @@ def mail_of(row: Row) -> Mail:
         retry_at=row[15],
         last_error=row[16],
         chain=row[17],
+        buried_at=row[18] if len(row) > 18 else None,
     )
+
+
+def receipt_row(receipt: Receipt) -> Row:
+    """Everything of a receipt, and the time before which the one it replaces must be."""
+    return (receipt.key, receipt.fingerprint, receipt.at, receipt.answer.decode(), receipt.expired_before)
 
 
 def machine_row(machine: MachineRecord) -> Row:

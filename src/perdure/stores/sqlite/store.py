@@ -38,6 +38,7 @@ from perdure.stores.sqlite.recent import RecentInstances
 from perdure.stores.sqlite.rows import address_row
 from perdure.stores.sqlite.schema import Schema, bring_up_to_date
 from perdure.stores.sqlite.threads import ConnectionThread, read_group, write_group
+from perdure.stores.sqlite.upkeep import UpkeepQueries
 
 __all__ = ["SqliteStore"]
 
@@ -45,7 +46,7 @@ RECENT_BYTES_MAX = 32 * 1024 * 1024
 """Memory for the instances committed last."""
 
 
-class SqliteStore(AccessQueries, EvolutionQueries):
+class SqliteStore(AccessQueries, EvolutionQueries, UpkeepQueries):
     """Instances, mail, journals and definitions in one file; one process at a time may have it open.
 
     ``open`` binds the store to the running event loop, whose coroutines alone may use it. ``readers`` is the number of

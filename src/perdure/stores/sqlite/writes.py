@@ -12,9 +12,17 @@ from dataclasses import dataclass
 from perdure.durable.commit import Commit
 from perdure.durable.indexes import IndexValue
 from perdure.durable.records import Address, VersionRecord
-from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, SequenceConflict
+from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, ReceiptExists, SequenceConflict
 from perdure.stores.sqlite.queries import QUERIES
-from perdure.stores.sqlite.rows import Row, address_row, entry_row, instance_row, mail_row, version_row
+from perdure.stores.sqlite.rows import (
+    Row,
+    address_row,
+    entry_row,
+    instance_row,
+    mail_row,
+    receipt_row,
+    version_row,
+)
 
 __all__ = ["PreparedCommit", "add_version", "bury_mail", "delete_instance", "delete_machine"]
 
@@ -32,6 +40,7 @@ class PreparedCommit:
     journal: list[Row]
     indexes: frozenset[IndexValue] | None
     mail: list[Row]
+    receipt: Row | None
 
     @classmethod
     def of(cls, commit: Commit) -> PreparedCommit:
@@ -45,10 +54,13 @@ class PreparedCommit:
             journal=[entry_row(entry) for entry in commit.journal],
             indexes=None if commit.indexes is None else frozenset(commit.indexes),
             mail=[mail_row(mail) for mail in commit.mail],
+            receipt=None if commit.receipt is None else receipt_row(commit.receipt),
         )
 
     def apply(self, connection: sqlite3.Connection) -> None:
-        """Raises ``InstanceExists``, ``SequenceConflict``, ``MailGone``; ``sqlite3.IntegrityError`` for ids in use."""
+        """Raises ``InstanceExists``, ``SequenceConflict``, ``MailGone``, ``ReceiptExists``; ``sqlite3.IntegrityError``
+        for ids in use.
+        """
         address = address_row(self.address)
         key = self._swap(connection, address)
         for mail_id in self.consumed:
@@ -64,6 +76,8 @@ class PreparedCommit:
             self._index(connection, key, address, self.indexes)
         if self.mail:
             connection.executemany(QUERIES["send_mail"], self.mail)
+        if self.receipt is not None and not self._keep_receipt(connection, (*address, *self.receipt)):
+            raise ReceiptExists(f"{self.address} has applied the request {self.receipt[0]!r} already")
 
     def _index(self, connection: sqlite3.Connection, key: int, address: Row, wanted: frozenset[IndexValue]) -> None:
         """Let the instance be found by these values; only what differs is written."""
@@ -85,6 +99,9 @@ class PreparedCommit:
                 raise self._conflict(connection, address)
         key: int = changed[0][0]
         return key
+
+    def _keep_receipt(self, connection: sqlite3.Connection, row: Row) -> bool:
+        return connection.execute(QUERIES["add_receipt"], row).rowcount > 0
 
     def _conflict(self, connection: sqlite3.Connection, address: Row) -> SequenceConflict:
         present = connection.execute(QUERIES["instance_sequence"], address).fetchone()
@@ -109,6 +126,8 @@ def delete_instance(
         "cancel_all_mail",
         "delete_dead_letters_to",
         "delete_delayed_dead_letters_from",
+        "delete_receipts_of",
+        "delete_logs_of",
     ):
         connection.execute(QUERIES[query], row)
     connection.executemany(QUERIES["send_mail"], mail)

@@ -34,6 +34,7 @@ pytest.register_assert_rewrite(
             "evolution",
             "mail",
             "pages",
+            "upkeep",
         )
     )
 )
@@ -46,6 +47,7 @@ from perdure.testing.store_contract.durability import DurabilityContract  # noqa
 from perdure.testing.store_contract.evolution import EvolutionContract  # noqa: E402
 from perdure.testing.store_contract.mail import MailContract  # noqa: E402
 from perdure.testing.store_contract.pages import PageContract  # noqa: E402
+from perdure.testing.store_contract.upkeep import UpkeepContract  # noqa: E402
 
 __all__ = ["StoreContract"]
 
@@ -57,6 +59,7 @@ class StoreContract(
     DefinitionContract,
     EvolutionContract,
     AccessContract,
+    UpkeepContract,
     PageContract,
     DurabilityContract,
 ):

@@ -321,7 +321,7 @@ class MailContract(StoreBinding):
         await store.bury_mail("m", attempts=5, at=6.0, error="it raised again")
         (dead,) = (await store.list_dead_letters("org-a", cursor=None, limit=9)).rows
         assert dead == msgspec.structs.replace(
-            letter("m", due_at=1.0), attempts=5, retry_at=5.0, last_error="it raised again"
+            letter("m", due_at=1.0), attempts=5, retry_at=5.0, last_error="it raised again", buried_at=6.0
         )
         assert ids(await store.due_mail(1e15, 10)) == ["next"]
         assert ids(await store.pending_mail(BOB)) == ["next"]
