@@ -21,8 +21,9 @@ from perdure import (
     persistent,
     send_parent,
 )
+from perdure.durable.message import Create, Deliver
 from perdure.durable.records import InstanceRecord
-from perdure.durable.turn import Create, Deliver, turn
+from perdure.durable.turn import turn
 from perdure.hosts.in_process import load_definition
 from tests.durable.world import World, at, journal, sqlite_store
 

@@ -64,3 +64,5 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     allow_write: AllowWrite
     http_api: Mapping[str, HttpApi] = {}
     """By slug: see ``perdure.durable.http_api``."""
+    index_selectors: dict[str, str] = {}
+    """What its instances are found by: for the name of each index the JSONPath into their context."""

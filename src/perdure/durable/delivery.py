@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import sender_claims
 from perdure.durable.family import tie_of
+from perdure.durable.message import Create, Deliver, Message, Stop
 from perdure.durable.records import Address, Mail
 from perdure.durable.resident import Envelope
-from perdure.durable.turn import Create, Deliver, Message, Stop
 from perdure.errors import (
     ChainTooLong,
     InstanceEnded,

@@ -29,7 +29,7 @@ from perdure.statechart.event import (
 from perdure.statechart.snapshot import Child, Snapshot
 
 if TYPE_CHECKING:
-    from perdure.durable.turn import Deliver
+    from perdure.durable.message import Deliver
 
 __all__ = [
     "event_for",

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.http_api import HttpAnswer, HttpEvent, HttpRequest, HttpResult
 from perdure.durable.limits import Limits
+from perdure.durable.message import Message
 from perdure.durable.records import Address, InstanceRecord, VersionRecord
-from perdure.durable.turn import Message, Turn
+from perdure.durable.turn import Turn
+from perdure.durable.upgrade import Migration, UpgradePath
 from perdure.json_value import JsonObject
 from perdure.statechart.effect import Effect, StartChild, StopChild
 
@@ -43,8 +45,8 @@ class World(Protocol):
 class Host(Protocol):
     """Runs the code of machine versions."""
 
-    def check(self, source: str, file_name: str) -> None:
-        """Load a source to see whether it can be a version.
+    def check(self, source: str, file_name: str) -> dict[str, str]:
+        """Load a source to see whether it can be a version; the index selectors that it exports.
 
         Raises ``MachineCodeError`` (file, line, reason) and ``MachineConfigError`` (every defect).
         """
@@ -52,6 +54,14 @@ class Host(Protocol):
 
     def provide(self, version_id: str, definition: Definition) -> None:
         """Give the code of a version that is part of the host application and has no source of its own."""
+        ...
+
+    def check_migration(self, source: str, file_name: str) -> None:
+        """Load a source to see whether it can be a migration. Raises ``MachineCodeError`` (file, line, reason)."""
+        ...
+
+    def provide_migration(self, migration_id: str, migration: Migration) -> None:
+        """Give the code of a migration that is part of the host application and has no source of its own."""
         ...
 
     async def allow_read(self, version: VersionRecord, request: ReadRequest) -> None:
@@ -69,8 +79,13 @@ class Host(Protocol):
         fresh_name: Callable[[], str],
         lost: tuple[str, ...],
         limits: Limits,
+        upgrade: UpgradePath | None,
     ) -> Turn:
-        """Run ``perdure.durable.turn.turn`` with the version's code; raises what it raises."""
+        """Run ``perdure.durable.turn.turn`` with the version's code; raises what it raises.
+
+        The code of a version that is part of the host application may be gone. An instance of it can still be upgraded,
+        unless it has lost a service, whose end only that code can handle: then, and without ``upgrade``, ``NotFound``.
+        """
         ...
 
     async def http_event(self, version: VersionRecord, slug: str, request: HttpRequest) -> HttpEvent:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from perdure.errors import InvalidParameter
+from perdure.errors import EventFailed, InvalidParameter
 from perdure.json_value import Json
 
 if TYPE_CHECKING:
     from jsonpath_rfc9535 import JSONPathQuery
 
-__all__ = ["INDEX_VALUE_CHARACTERS_MAX", "IndexValue", "check_selectors", "index_values"]
+__all__ = ["INDEX_VALUE_CHARACTERS_MAX", "IndexValue", "check_selectors", "compiled", "index_values"]
 
 INDEX_VALUE_CHARACTERS_MAX = 1_000
 """Of a value; a longer one is not indexed, as if it was not a string."""
@@ -27,12 +27,16 @@ IndexValue: TypeAlias = tuple[str, str]
 
 
 def index_values(selectors: Mapping[str, str], context: Json) -> tuple[IndexValue, ...]:
-    """Everything that an instance with this context is found by, each once, in order."""
-    found = {
-        (index, value)
-        for index, selector in selectors.items()
-        for value in selected_strings(compiled(selector), context)
-    }
+    """Everything that an instance with this context is found by, each once, in order.
+
+    Raises ``EventFailed`` when a selector gives up, on a context that is nested too deeply for it.
+    """
+    found: set[IndexValue] = set()
+    for index, selector in selectors.items():
+        try:
+            found.update((index, value) for value in selected_strings(compiled(selector), context))
+        except Exception as error:
+            raise EventFailed(f"the selector {selector!r} of index {index!r} failed: {error}") from error
     return tuple(sorted(found))
 
 

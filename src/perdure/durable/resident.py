@@ -25,8 +25,9 @@ import msgspec
 
 from perdure.actors.child_runner import ChildRunner, error_data
 from perdure.durable.family import farewell
+from perdure.durable.message import Create, Deliver, Message
 from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
-from perdure.durable.turn import Create, Deliver, Message, Turn
+from perdure.durable.turn import Turn
 from perdure.errors import (
     InvalidState,
     MailboxFull,
@@ -282,6 +283,9 @@ class Resident:
             else:
                 version_id = record.version_id
             version = await runtime.version(version_id)
+            upgrade = None if record is None else await runtime.upgrades.path_for(record, message)
+            if self._actions:
+                upgrade = None  # it has not settled while actions of the present version run
             try:
                 with runtime.watchdog.watching(self.address, title_of(message)):
                     turn = await runtime.host.turn(
@@ -293,6 +297,7 @@ class Resident:
                         fresh_name=runtime.fresh_name,
                         lost=self._lost_children(record),
                         limits=runtime.settings.limits,
+                        upgrade=upgrade,
                     )
                 await runtime.store.commit(turn.commit)
             except SequenceConflict:
@@ -344,8 +349,11 @@ class Resident:
         if mail:
             self._runtime.delivery.notice(mail)
         try:
-            if turn.effects:
+            if turn.effects or turn.effects_before:
                 with self._runtime.watchdog.watching(self.address, f"effects of commit {record.sequence}"):
+                    self._runtime.host.perform(version, turn.effects_before, self)
+                    if record.version_id != version.id:
+                        version = await self._runtime.version(record.version_id)
                     self._runtime.host.perform(version, turn.effects, self)
         except Exception:
             # The transition stands; failing its request would say otherwise.

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import uuid
 from collections import OrderedDict
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -19,11 +20,14 @@ from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.delivery import Delivery
 from perdure.durable.host import Host
 from perdure.durable.idempotency import KeyedRequests
+from perdure.durable.indexes import check_selectors
+from perdure.durable.indexing import Indexes
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
+from perdure.durable.message import Create, Deliver, SetStatus
 from perdure.durable.records import Address, InstanceRecord, InstanceStatus, MachineRecord, VersionRecord
 from perdure.durable.resident import Envelope, Resident
 from perdure.durable.store import Store
-from perdure.durable.turn import Create, Deliver, SetStatus
+from perdure.durable.upgrading import Upgrades
 from perdure.durable.watchdog import Watchdog
 from perdure.durable.watchers import InstanceState, Subscription, Watchers, state_of
 from perdure.entropy import Entropy, prefixed_id
@@ -73,6 +77,8 @@ class Runtime:
         self.settings = settings or RuntimeSettings()
         self.watchers = Watchers()
         self.keyed_requests = KeyedRequests(self)
+        self.upgrades = Upgrades(self)
+        self.indexes = Indexes(self)
         self.watchdog = Watchdog(clock, self.settings.limits.slow_turn)
         self.threads = ThreadPoolExecutor(self.settings.service_threads, thread_name_prefix="perdure-service")
         self.delivery: Delivery
@@ -146,14 +152,19 @@ class Runtime:
         client_info: str = "",
         make_current: bool = True,
         version_id: str | None = None,
+        index_selectors: Mapping[str, str] | None = None,
     ) -> VersionRecord:
         """Check a machine version's source by loading it, then keep it.
 
+        For an index that ``index_selectors`` does not name the selector is the one that the source exports, and else
+        the one of the current version. An index that the source alone names is added to the machine.
+
         Raises ``MachineCodeError`` (does not import, lacks an export: file, line, reason), ``MachineConfigError``
-        (every defect of the config), ``NotFound`` (no such machine). The running version stays in each of these
-        cases.
+        (every defect of the config), ``NotFound`` (no such machine), ``InvalidParameter`` (``"indexSelectors"``: no
+        JSONPath, no index of the machine). The running version stays in each of these cases.
         """
-        self.host.check(source, file_name)
+        exported = self.host.check(source, file_name)
+        selectors = await self._selectors(org, machine, exported, index_selectors or {})
         version = VersionRecord(
             id=version_id or prefixed_id("ver", self.entropy.uuid()),
             org=org,
@@ -163,9 +174,28 @@ class Runtime:
             content_hash=hashlib.sha256(source.encode()).hexdigest(),
             source=source,
             file_name=file_name,
+            index_selectors=selectors,
         )
         await self.store.add_version(version, make_current=make_current)
         return version
+
+    async def _selectors(
+        self, org: str, machine: str, exported: Mapping[str, str], given: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The selectors of a version to be. Indexes that its source names are there from now on."""
+        record = await self.store.machine(org, machine)
+        if record is None:
+            raise NotFound(f"there is no machine {machine!r}")
+        inherited: Mapping[str, str] = {}
+        if record.current_version is not None:
+            inherited = (await self.version(record.current_version)).index_selectors
+        check_selectors(given, record.indexes, machine)
+        check_selectors(exported, tuple(exported), machine)
+        for index in exported:
+            ensure_name(index, "indexSelectors")
+            if index not in record.indexes:
+                await self.store.add_index(org, machine, index)
+        return {**inherited, **exported, **given}
 
     async def register(self, org: str, name: str, definition: Definition, *, label: str = "1") -> VersionRecord:
         """Make a machine of the host application's own code current, creating it where it is missing.
@@ -176,7 +206,7 @@ class Runtime:
         if await self.store.machine(org, name) is None:
             await self.create_machine(org, name)
         version = VersionRecord(
-            id=prefixed_id("ver", uuid.uuid5(EMBEDDED_VERSIONS, f"{org}/{name}/{label}")),
+            id=self.embedded_version_id(org, name, label),
             org=org,
             machine=name,
             created_at=self.clock.now(),
@@ -184,10 +214,15 @@ class Runtime:
             content_hash=hashlib.sha256(label.encode()).hexdigest(),
             source=None,
             file_name=f"<{name}>",
+            index_selectors=await self._selectors(org, name, definition.index_selectors, {}),
         )
         self.host.provide(version.id, definition)
         await self.store.add_version(version, make_current=True)
         return version
+
+    def embedded_version_id(self, org: str, machine: str, label: str) -> str:
+        """The id of the version that ``register`` makes under a label."""
+        return prefixed_id("ver", uuid.uuid5(EMBEDDED_VERSIONS, f"{org}/{machine}/{label}"))
 
     # -- instances ---------------------------------------------------------------------------------
     # ``auth_context`` is the ``act`` object of the caller's token. ``None`` means the host application itself, which
@@ -350,6 +385,14 @@ class Runtime:
                 raise NotFound(f"there is no machine version {version_id!r}")
             self._versions[version_id] = found
         return found
+
+    def forget_versions(self, org: str, machine: str) -> None:
+        """Ask the store again for the versions of a machine: their selectors have changed."""
+        self._versions = {
+            version_id: version
+            for version_id, version in self._versions.items()
+            if (version.org, version.machine) != (org, machine)
+        }
 
     async def version_for(self, org: str, machine: str, version_id: str | None) -> str:
         """The version a new instance gets: the given one, if it is this machine's, or the current one."""

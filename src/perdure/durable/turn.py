@@ -5,14 +5,14 @@ perform once that commit is durable. It reads no clock, touches no store and sta
 compare-and-swap is simply computed again from the newer record.
 
 The order inside a turn is fixed: children that were lost with a process get their error events, each a macrostep of
-its own; then the writer is authorised, against the state these left; then the message's macrostep; then the limits.
-Whatever raises on the way leaves no trace.
+its own; then the instance moves to the version it is to have, if it has settled; then the writer is authorised, against
+the state and by the version that these left; then the message's macrostep; then the limits. Whatever raises on the way
+leaves no trace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import msgspec
 
@@ -20,8 +20,11 @@ from perdure.durable import family
 from perdure.durable.authorization import ensure_writable
 from perdure.durable.commit import Commit
 from perdure.durable.definition import Definition, Sender, WriteRequest
+from perdure.durable.indexes import IndexValue, index_values
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
-from perdure.durable.records import Address, Creation, InstanceRecord, InstanceStatus, JournalEntry, Mail, Parent
+from perdure.durable.message import Create, Message, Reindex, SetStatus, SetVersion, Stop
+from perdure.durable.records import Address, Creation, InstanceRecord, JournalEntry, Mail, Parent
+from perdure.durable.upgrade import Upgrade, upgraded
 from perdure.durable.upkeep_records import Receipt, encode_answer
 from perdure.errors import (
     ChainTooLong,
@@ -51,7 +54,7 @@ from perdure.statechart.effect import (
 from perdure.statechart.event import INIT, STOP, done_invoke_type, error_platform_type
 from perdure.statechart.snapshot import Snapshot, encode_snapshot
 
-__all__ = ["Create", "Deliver", "Message", "SetStatus", "Stop", "Turn", "turn"]
+__all__ = ["Turn", "turn"]
 
 UNSPEAKABLE = (TypeError, ValueError, RecursionError)
 """What encoding raises for a value that is not JSON, or is nested without end."""
@@ -60,61 +63,14 @@ TS_STEP = 0.001
 """Milliseconds between the ``ts`` of two commits of an instance that the clock does not tell apart."""
 
 
-class Create(msgspec.Struct, frozen=True, kw_only=True):
-    """Bring the instance into being. ``auth_context`` is ``None`` for a creator who is not asked for permission."""
-
-    version_id: str | None = None
-    """``None``, for the machine's current version, until the runtime has looked it up."""
-    context: JsonObject | None = None
-    auth_context: JsonObject | None = None
-    sender: Address | None = None
-    parents: tuple[Parent, ...] = ()
-    mail_id: str | None = None
-    chain: int = 0
-    """Of the mail it came as; 0 for what comes from outside."""
-    receipt: Receipt | None = None
-    """To be kept with the commit, once the answer is on it."""
-
-
-class Deliver(msgspec.Struct, frozen=True, kw_only=True):
-    """An event. ``auth_context`` is ``None`` for one that needs no permission: a timer, a child's report, the host."""
-
-    event: JsonObject
-    auth_context: JsonObject | None = None
-    sender: Address | None = None
-    is_platform: bool = False
-    """From the runtime: ``sender``, a persistent child, has ended. Void when it is the receiver's child no more."""
-    mail_id: str | None = None
-    chain: int = 0
-    """Of the mail it came as; 0 for what comes from outside."""
-    receipt: Receipt | None = None
-    """To be kept with the commit, once the answer is on it."""
-
-
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """A parent lets go of this child. Void from anybody who is not its parent, and once it has ended."""
-
-    sender: Address
-    mail_id: str
-    child_id: str | None = None
-    """The id by which the sender knows it; ``None`` lets go of all ties to the sender."""
-
-
-class SetStatus(msgspec.Struct, frozen=True):
-    """Pause the instance or let it run."""
-
-    status: InstanceStatus
-
-
-Message: TypeAlias = Create | Deliver | Stop | SetStatus
-
-
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """What a turn comes to: the commit to make, and what to do once it is durable."""
 
     commit: Commit
     effects: tuple[Effect, ...] = ()
     """To be performed by whoever hosts the instance, in order. Everything that is mail is in the commit instead."""
+    effects_before: tuple[Effect, ...] = ()
+    """To be performed before those, with the code of the version that the instance had before this turn."""
     refused: PerdureError | None = None
     """The message itself was not applied, though the commit stands: the instance ended over a lost child."""
 
@@ -129,15 +85,17 @@ def turn(
     fresh_name: Callable[[], str],
     lost: tuple[str, ...] = (),
     limits: Limits = DEFAULT_LIMITS,
+    upgrade: Upgrade | None = None,
 ) -> Turn:
     """Handle one message.
 
     ``now`` is the clock's milliseconds; ``fresh_name`` names children that were given no name; ``lost`` are the ids
-    of the ephemeral children that the record counts as running and nobody runs any more.
+    of the ephemeral children that the record counts as running and nobody runs any more; ``upgrade`` leads to the
+    version that the instance is to have.
 
     Raises ``InstanceExists`` for a ``Create`` of what exists, ``InvalidState`` for an event to an instance that is
     paused, stopped or in error, ``AuthorizerRefused``, ``EventFailed`` when the machine's code raises,
-    ``ContextTooLarge``, ``EventTooLarge``, ``TooMuchMail``, ``ChainTooLong``.
+    ``MigrationFailed``, ``ContextTooLarge``, ``EventTooLarge``, ``TooMuchMail``, ``ChainTooLong``.
     """
     if isinstance(message, Create):
         if record is not None:
@@ -148,6 +106,10 @@ def turn(
     if isinstance(message, SetStatus):
         work.status = message.status
         return work.finish()
+    if isinstance(message, Reindex):
+        return work.finish(reindexes=True)
+    if isinstance(message, SetVersion):
+        return set_version(work, message, lost, upgrade)
     if isinstance(message, Stop):
         if record.snapshot.status == "active":
             work.stop(message)
@@ -162,10 +124,11 @@ def turn(
     if work.snapshot.status == "error":
         refused = InstanceEnded(f"{address} has ended in status 'error': {work.snapshot.error}")
         return work.finish(refused=refused)
+    work.upgrade(upgrade)
     if message.auth_context is not None and not is_word:
         context = work.snapshot.context
         ensure_writable(
-            definition,
+            work.definition,
             WriteRequest(
                 type="event",
                 machine_instance_name=address.instance,
@@ -222,6 +185,18 @@ def create(
     return work.finish(consumed=message.mail_id, is_new=True, receipt=message.receipt)
 
 
+def set_version(work: Work, message: SetVersion, lost: tuple[str, ...], upgrade: Upgrade | None) -> Turn:
+    """Remember the version that the instance is to have, or move it there at once, if it may and has settled."""
+    if work.snapshot.status != "active":
+        raise InstanceEnded(f"{work.address} has ended in status {work.snapshot.status!r} and keeps its version")
+    work.desired_version_id = None if message.version_id == work.version_id else message.version_id
+    if message.at_once and work.status == "running":
+        for child_id in lost:
+            work.lose_child(child_id)
+        work.upgrade(upgrade)
+    return work.finish()
+
+
 def scope_of(address: Address, parents: tuple[Parent, ...], fresh_name: Callable[[], str]) -> engine.Scope:
     """What the engine is told of the instance's surroundings."""
     return engine.Scope(
@@ -264,6 +239,8 @@ class Work:
         self.snapshot: Snapshot = record.snapshot
         self.status = record.status
         self.parents = record.parents
+        self.version_id = record.version_id
+        self.desired_version_id = record.desired_version_id
         self.sequence = record.sequence
         self.now = now
         self.ts = round(max(now, record.ts + TS_STEP), 3)
@@ -273,6 +250,7 @@ class Work:
         self.cancelled: list[str] = []
         self.has_ended = False
         self.effects: list[Effect] = []
+        self.effects_before: tuple[Effect, ...] = ()
 
     # -- macrosteps --------------------------------------------------------------------------------
 
@@ -289,6 +267,16 @@ class Work:
         told."""
         message = f"{child_id!r} was still running when its process stopped or its time was up"
         self.deliver({"type": error_platform_type(child_id), "data": {"message": message}}, None)
+
+    def upgrade(self, upgrade: Upgrade | None) -> None:
+        """Go on in the desired version, unless a service of the present one still runs."""
+        has_settled = all(child.is_persistent for child in self.snapshot.children.values())
+        if upgrade is None or self.snapshot.status != "active" or not has_settled:
+            return
+        step = upgraded(upgrade, self.snapshot, scope=self.scope)
+        self.definition, self.version_id, self.desired_version_id = upgrade.definition, upgrade.to_version_id, None
+        self.effects_before, self.effects = tuple(self.effects), []
+        self.absorb(step, upgrade.event, None)
 
     def stop(self, message: Stop) -> None:
         """A parent lets go of its tie; with the last tie that held it, the instance is stopped."""
@@ -312,7 +300,7 @@ class Work:
                 created_at=self.ts,
                 event=event,
                 state=step.snapshot.value,
-                version_id=self.record.version_id,
+                version_id=self.version_id,
                 sender=sender,
             )
         )
@@ -441,6 +429,7 @@ class Work:
         *,
         consumed: str | None = None,
         is_new: bool = False,
+        reindexes: bool = False,
         refused: PerdureError | None = None,
         receipt: Receipt | None = None,
     ) -> Turn:
@@ -452,13 +441,14 @@ class Work:
         record = InstanceRecord(
             address=self.address,
             sequence=max(self.sequence, self.record.sequence + 1),
-            version_id=self.record.version_id,
+            version_id=self.version_id,
             created_at=self.record.created_at,
             ts=self.ts,
             snapshot=snapshot,
             status=self.status,
             life=self.record.life,
             parents=self.parents,
+            desired_version_id=self.desired_version_id,
         )
         commit = Commit(
             expected_sequence=None if is_new else self.record.sequence,
@@ -468,10 +458,19 @@ class Work:
             record=record,
             snapshot_json=snapshot_json,
             journal=tuple(self.journal),
+            indexes=self.indexed(snapshot, is_new=is_new, reindexes=reindexes),
             mail=tuple(mail),
             receipt=None if receipt is None else msgspec.structs.replace(receipt, answer=encode_answer(record)),
         )
-        return Turn(commit=commit, effects=tuple(self.effects), refused=refused)
+        return Turn(commit=commit, effects=tuple(self.effects), effects_before=self.effects_before, refused=refused)
+
+    def indexed(self, snapshot: Snapshot, *, is_new: bool, reindexes: bool) -> tuple[IndexValue, ...] | None:
+        """What the instance is found by; ``None`` where nothing can have changed."""
+        selectors = self.definition.index_selectors
+        is_other = is_new or self.snapshot.context is not self.record.snapshot.context
+        if reindexes or self.version_id != self.record.version_id or (selectors and is_other):
+            return index_values(selectors, snapshot.context)
+        return None
 
 
 def checked(snapshot: Snapshot, address: Address, bytes_max: int) -> tuple[Snapshot, bytes]:

@@ -33,7 +33,15 @@ from perdure.statechart.snapshot import Snapshot
 from perdure.statechart.state_value import split_path
 from perdure.statechart.step import Scope, Step
 
-__all__ = ["Migration", "MigrationStep", "Upgrade", "UpgradePath", "find_path", "migration_of", "upgraded"]
+__all__ = [
+    "Migration",
+    "MigrationStep",
+    "Upgrade",
+    "UpgradePath",
+    "find_path",
+    "migration_of",
+    "upgraded",
+]
 
 Path: TypeAlias = list[str]
 """As user code sees one."""

@@ -16,15 +16,28 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from perdure.actors.child_runner import error_data
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.host import World
 from perdure.durable.http_api import HttpAnswer, HttpEvent, HttpRequest, HttpResult
+from perdure.durable.indexes import check_selectors
 from perdure.durable.limits import Limits
-from perdure.durable.records import Address, InstanceRecord, VersionRecord
-from perdure.durable.turn import Message, Turn, turn
-from perdure.errors import EventFailed, MachineCodeError, MachineConfigError, NotFound, PerdureError
+from perdure.durable.message import Message
+from perdure.durable.records import Address, InstanceRecord, MigrationRecord, VersionRecord
+from perdure.durable.turn import Turn, turn
+from perdure.durable.upgrade import Migration, MigrationStep, Upgrade, UpgradePath, migration_of
+from perdure.errors import (
+    EventFailed,
+    InvalidParameter,
+    MachineCodeError,
+    MachineConfigError,
+    NotFound,
+    PerdureError,
+    text_of,
+)
 from perdure.hosts.http_functions import ask_handler, ask_response_mapper, http_api_of
 from perdure.logs import get_logger
 from perdure.statechart.callables import Meta, accepted_parameters, call_with
@@ -44,12 +57,19 @@ class InProcessHost:
 
     def __init__(self) -> None:
         self._definitions: dict[str, Definition] = {}
+        self._migrations: dict[str, Migration] = {}
 
-    def check(self, source: str, file_name: str) -> None:
-        load_definition(source, file_name)
+    def check(self, source: str, file_name: str) -> dict[str, str]:
+        return load_definition(source, file_name).index_selectors
+
+    def check_migration(self, source: str, file_name: str) -> None:
+        load_migration(source, file_name)
 
     def provide(self, version_id: str, definition: Definition) -> None:
         self._definitions[version_id] = definition
+
+    def provide_migration(self, migration_id: str, migration: Migration) -> None:
+        self._migrations[migration_id] = migration
 
     async def allow_read(self, version: VersionRecord, request: ReadRequest) -> None:
         ensure_readable(self._definition(version), request)
@@ -65,10 +85,22 @@ class InProcessHost:
         fresh_name: Callable[[], str],
         lost: tuple[str, ...],
         limits: Limits,
+        upgrade: UpgradePath | None,
     ) -> Turn:
-        definition = self._definition(version)
+        definition = self._definition(version if upgrade is None or self._must_run(version, record) else upgrade.target)
+        loaded = None if upgrade is None else self._upgrade(version, upgrade)
         try:
-            return turn(definition, address, record, message, now=now, fresh_name=fresh_name, lost=lost, limits=limits)
+            return turn(
+                definition,
+                address,
+                record,
+                message,
+                now=now,
+                fresh_name=fresh_name,
+                lost=lost,
+                limits=limits,
+                upgrade=loaded,
+            )
         except (PerdureError, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -113,6 +145,44 @@ class InProcessHost:
         if inspect.isawaitable(result):
             world.keep_running(result, effect.action)
 
+    def _must_run(self, version: VersionRecord, record: InstanceRecord | None) -> bool:
+        """Whether the code of the version is needed before an upgrade from it: if it is there, or services have run."""
+        has_services = record is not None and not all(
+            child.is_persistent for child in record.snapshot.children.values()
+        )
+        return has_services or self._is_at_hand(version)
+
+    def _is_at_hand(self, version: VersionRecord) -> bool:
+        return version.source is not None or version.id in self._definitions
+
+    def _upgrade(self, version: VersionRecord, path: UpgradePath) -> Upgrade:
+        """An upgrade with its code. Versions on the way whose code is gone are done without."""
+
+        def machine_of(version: VersionRecord) -> Machine | None:
+            return self._definition(version).machine if self._is_at_hand(version) else None
+
+        return Upgrade(
+            definition=self._definition(path.target),
+            from_version_id=version.id,
+            to_version_id=path.target.id,
+            former=machine_of(version),
+            steps=tuple(
+                MigrationStep(id=migration.id, migration=self._migration(migration), machine=machine_of(target))
+                for migration, target in zip(path.migrations, path.versions, strict=True)
+            ),
+        )
+
+    def _migration(self, record: MigrationRecord) -> Migration:
+        found = self._migrations.get(record.id)
+        if found is None:
+            if record.source is None:
+                raise NotFound(
+                    f"the code of migration {record.id} of machine {record.machine!r} is part of the application that "
+                    "registered it; open the store with it"
+                )
+            found = self._migrations[record.id] = load_migration(record.source, record.file_name)
+        return found
+
     def _definition(self, version: VersionRecord) -> Definition:
         found = self._definitions.get(version.id)
         if found is None:
@@ -122,6 +192,9 @@ class InProcessHost:
                     "created it; open the store with that machine"
                 )
             found = self._definitions[version.id] = load_definition(version.source, version.file_name)
+        if found.index_selectors != version.index_selectors:  # what the version was given counts, not what it exports
+            found = msgspec.structs.replace(found, index_selectors=version.index_selectors)
+            self._definitions[version.id] = found
         return found
 
 
@@ -131,6 +204,19 @@ def load_definition(source: str, file_name: str) -> Definition:
     Raises ``MachineCodeError`` with file, line and reason when it does not import or lacks an export, and
     ``MachineConfigError`` with every defect when its machine cannot be built.
     """
+    return definition_of(exports_of(source, file_name), file_name)
+
+
+def load_migration(source: str, file_name: str) -> Migration:
+    """Execute a migration module and take its exports. Raises ``MachineCodeError``."""
+    try:
+        return migration_of(exports_of(source, file_name))
+    except InvalidParameter as error:
+        raise MachineCodeError(text_of(error), file=file_name) from error
+
+
+def exports_of(source: str, file_name: str) -> dict[str, Any]:
+    """Execute a module; everything that it binds."""
     module = types.ModuleType(module_name(source, file_name))
     module.__file__ = file_name
     # Where dataclasses, msgspec and pydantic look up what an annotation names, some of them not before they need it.
@@ -149,7 +235,7 @@ def load_definition(source: str, file_name: str) -> Definition:
             raise
         reason = f"does not import: {type(error).__name__}: {error}"
         raise MachineCodeError(reason, file=file_name, line=line_in(error, file_name)) from error
-    return definition_of(vars(module), file_name)
+    return vars(module)
 
 
 def module_name(source: str, file_name: str) -> str:
@@ -180,7 +266,19 @@ def definition_of(exports: dict[str, Any], file_name: str) -> Definition:
         allow_read=exports["allow_read"],
         allow_write=exports["allow_write"],
         http_api=http_api_of(exports.get("http_api"), file_name),
+        index_selectors=selectors_of(exports.get("index_selectors", {}), file_name),
     )
+
+
+def selectors_of(value: Any, file_name: str) -> dict[str, str]:
+    """The index selectors that a module exports. Raises ``MachineCodeError``."""
+    if not isinstance(value, dict) or not all(isinstance(part, str) for item in value.items() for part in item):
+        raise MachineCodeError("index_selectors must be a dict of index names and JSONPaths", file=file_name)
+    try:
+        check_selectors(value, tuple(value), file_name)
+    except InvalidParameter as error:
+        raise MachineCodeError(text_of(error), file=file_name) from error
+    return value
 
 
 def line_in(error: BaseException, file_name: str) -> int | None:

@@ -29,8 +29,9 @@ from perdure import (
 )
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
+from perdure.durable.message import Create, Deliver, Message, SetStatus, Stop
 from perdure.durable.records import Address, InstanceRecord, Mail, Parent
-from perdure.durable.turn import Create, Deliver, Message, SetStatus, Stop, Turn, turn
+from perdure.durable.turn import Turn, turn
 from perdure.statechart.effect import ChildTarget, RunAction, Send
 from perdure.statechart.snapshot import decode_snapshot
 

@@ -1,0 +1,79 @@
+"""The messages that an instance can be given: what a turn handles.
+
+Each is plain data. Where one came as mail it carries the id, so that the commit that applies it takes it from the mail.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from perdure.durable.records import Address, InstanceStatus, Parent
+from perdure.durable.upkeep_records import Receipt
+from perdure.json_value import JsonObject
+
+__all__ = ["Create", "Deliver", "Message", "Reindex", "SetStatus", "SetVersion", "Stop"]
+
+
+class Create(msgspec.Struct, frozen=True, kw_only=True):
+    """Bring the instance into being. ``auth_context`` is ``None`` for a creator who is not asked for permission."""
+
+    version_id: str | None = None
+    """``None``, for the machine's current version, until the runtime has looked it up."""
+    context: JsonObject | None = None
+    auth_context: JsonObject | None = None
+    sender: Address | None = None
+    parents: tuple[Parent, ...] = ()
+    mail_id: str | None = None
+    chain: int = 0
+    """Of the mail it came as; 0 for what comes from outside."""
+    receipt: Receipt | None = None
+    """To be kept with the commit, once the answer is on it."""
+
+
+class Deliver(msgspec.Struct, frozen=True, kw_only=True):
+    """An event. ``auth_context`` is ``None`` for one that needs no permission: a timer, a child's report, the host."""
+
+    event: JsonObject
+    auth_context: JsonObject | None = None
+    sender: Address | None = None
+    is_platform: bool = False
+    """From the runtime: ``sender``, a persistent child, has ended. Void when it is the receiver's child no more."""
+    mail_id: str | None = None
+    chain: int = 0
+    """Of the mail it came as; 0 for what comes from outside."""
+    receipt: Receipt | None = None
+    """To be kept with the commit, once the answer is on it."""
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """A parent lets go of this child. Void from anybody who is not its parent, and once it has ended."""
+
+    sender: Address
+    mail_id: str
+    child_id: str | None = None
+    """The id by which the sender knows it; ``None`` lets go of all ties to the sender."""
+
+
+class SetStatus(msgspec.Struct, frozen=True):
+    """Pause the instance or let it run."""
+
+    status: InstanceStatus
+
+
+class SetVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The instance is to have another version, from its next event on or ``at_once``.
+
+    What cannot be done at once, because the instance is paused or has not settled, is done at its next event.
+    """
+
+    version_id: str
+    at_once: bool = False
+
+
+class Reindex(msgspec.Struct, frozen=True):
+    """The instance is indexed anew by the selectors of its version."""
+
+
+Message: TypeAlias = Create | Deliver | Stop | SetStatus | SetVersion | Reindex
