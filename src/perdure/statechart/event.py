@@ -57,7 +57,7 @@ INTERNAL_PREFIXES = ("done.", "error.", "xstate.", UPGRADE)
 """What begins types that only the engine and its surroundings send."""
 
 
-RESERVED_TYPES = (ERROR_COMMUNICATION, ERROR_EXECUTION)
+RESERVED_TYPES = (ERROR_COMMUNICATION, ERROR_EXECUTION, UPGRADE)
 RESERVED_PREFIXES = (DONE_INVOKE, ERROR_PLATFORM, "done.state.", "xstate.", "statebacked.", "perdure.")
 """What only the engine and the runtime say. Other types that begin with ``done.`` or ``error.`` are anybody's."""
 
