@@ -133,7 +133,7 @@ class View:
 
     async def follow(self) -> None:
         """Tell every move, until cancelled."""
-        async with aclosing(self._client.watch(self.machine, self.instance)) as states:
+        async with aclosing(self._client.subscribe(self.machine, self.instance)) as states:
             async for state in states:
                 if state.state != self._value:
                     self._value = state.state

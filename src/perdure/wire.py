@@ -8,6 +8,7 @@ request are ignored; times are ISO 8601 in UTC with milliseconds and ``Z``, exce
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
@@ -201,6 +202,40 @@ class State(WireStruct, frozen=True, kw_only=True):
     """The part of the context under ``public``; absent when there is none."""
     tags: tuple[str, ...]
     done: bool
+
+    def matches(self, pattern: Json) -> bool:
+        """Whether the instance is in a state: ``"a.b"``, ``["a", "b"]``, or a state value such as ``{"a": "b"}``."""
+        if isinstance(pattern, str):
+            pattern = pattern.split(".")
+        if isinstance(pattern, list | tuple):
+            return ".".join(map(str, pattern)) in self.to_strings()
+        return _is_part_of(pattern, self.state)
+
+    def has_tag(self, tag: str) -> bool:
+        return tag in self.tags
+
+    def to_strings(self) -> list[str]:
+        """Every active state as its path: ``{"a": "b"}`` is ``["a", "a.b"]``."""
+        return list(_paths(self.state))
+
+
+def _paths(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for parent, child in value.items():
+            yield parent
+            for path in _paths(child):
+                yield f"{parent}.{path}"
+
+
+def _is_part_of(pattern: Json, value: Json) -> bool:
+    """As XState's ``matchesState``: a part of a state value matches, and a parent alone does."""
+    if isinstance(value, str):
+        return bool(pattern in (value, {}, {value: {}}))
+    if isinstance(pattern, str):
+        return pattern in value
+    return all(key in value and _is_part_of(part, value[key]) for key, part in pattern.items())
 
 
 class InstanceSummary(WireStruct, frozen=True, kw_only=True):

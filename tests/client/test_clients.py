@@ -128,7 +128,7 @@ def test_a_paused_instance_refuses_events_until_it_runs_again(client: Client, na
 async def test_watching_shows_each_state_from_the_current_one_on(async_client: AsyncClient, name: str) -> None:
     await async_client.create_instance("door", name)
     seen: list[object] = []
-    async with aclosing(async_client.watch("door", name)) as states:
+    async with aclosing(async_client.subscribe("door", name)) as states:
         async for state in states:
             seen.append((state.state, state.public_context))
             if state.state == "shut":
@@ -140,13 +140,13 @@ async def test_watching_shows_each_state_from_the_current_one_on(async_client: A
 
 async def test_watching_ends_with_not_found_when_there_is_no_such_instance(async_client: AsyncClient) -> None:
     with pytest.raises(NotFound):
-        await anext(async_client.watch("door", "nobody"))
+        await anext(async_client.subscribe("door", "nobody"))
 
 
 async def test_watching_ends_with_an_error_when_the_token_is_refused(server: LiveServer) -> None:
     async with AsyncClient(server.url, "no token at all") as client:
         with pytest.raises(InvalidToken):
-            await anext(client.watch("door", "nobody"))
+            await anext(client.subscribe("door", "nobody"))
 
 
 def test_an_authoriser_that_says_no_is_told_apart_from_a_missing_scope(server: LiveServer, client: Client) -> None:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from perdure import wire
-from perdure.client import operations
+from perdure.client import access_operations, operations
 from perdure.client.exchange import Request
 from perdure.errors import InvalidState, NotFound
 from perdure.json_value import Json
@@ -147,7 +147,7 @@ def test_deleting_a_machine_proves_that_it_is_meant() -> None:
 
 def test_a_key_is_created_with_scopes_or_with_a_use() -> None:
     created = answer({"id": "sbk_1", "key": "sbsec_1"})
-    (with_scopes,), _ = play(operations.create_key("k", scopes=["state.read"]), created)
-    (with_use,), _ = play(operations.create_key("k", use="ci"), created)
+    (with_scopes,), _ = play(access_operations.create_key("k", scopes=["state.read"]), created)
+    (with_use,), _ = play(access_operations.create_key("k", use="ci"), created)
     assert body_of(with_scopes) == {"name": "k", "scopes": ["state.read"]}
     assert body_of(with_use) == {"name": "k", "use": "ci"}

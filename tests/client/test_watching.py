@@ -74,7 +74,7 @@ def sending(*frames: str, then_wait: bool = False) -> Behaviour:
 
 
 async def first_states(url: str, number: int, clock: Pauses) -> list[str]:
-    async with AsyncClient(url, "t", clock=clock) as client, aclosing(client.watch("door", "front")) as states:
+    async with AsyncClient(url, "t", clock=clock) as client, aclosing(client.subscribe("door", "front")) as states:
         found: list[str] = []
         async for state in states:
             found.append(state.state)
@@ -99,7 +99,7 @@ async def test_watching_subscribes_with_its_token_and_yields_each_state() -> Non
     assert asked[0] == "/rt?token=t"
     assert asked[1] == {
         "type": "subscribe-to-instance",
-        "requestId": "watch",
+        "requestId": "view",
         "machineName": "door",
         "machineInstanceName": "front",
     }
@@ -139,7 +139,7 @@ async def test_messages_of_a_later_release_are_passed_over() -> None:
 
 
 async def test_a_silent_connection_is_kept_alive_with_pings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_PING_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "PING_SECONDS", 0.01)
 
     async def behave(connection: ServerConnection) -> None:
         await connection.recv()
@@ -169,7 +169,7 @@ async def test_a_server_that_speaks_no_websocket_ends_the_view_at_once() -> None
 
 
 async def test_an_instance_that_is_not_there_ends_the_view() -> None:
-    refusal = json.dumps({"type": "error", "requestId": "watch", "status": 404, "code": "not-found"})
+    refusal = json.dumps({"type": "error", "requestId": "view", "status": 404, "code": "not-found"})
     async with server(sending(refusal, then_wait=True)) as url:
         with pytest.raises(NotFound, match="door/front"):
             await first_states(url, 1, Pauses())
@@ -208,7 +208,7 @@ async def test_watching_fails_at_once_when_there_is_no_server() -> None:
     ],
 )
 def test_the_socket_is_below_the_url_with_the_token_in_its_query(url: str, expected: str) -> None:
-    assert realtime_url(url, lambda: "a+b", None) == expected
+    assert realtime_url(url, "a+b", None) == expected
 
 
 def test_the_socket_names_the_org_when_there_is_one() -> None:

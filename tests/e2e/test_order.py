@@ -47,7 +47,7 @@ async def make_order(staff: AsyncClient, **delays: int) -> None:
 
 async def reach(client: AsyncClient, value: Json) -> wire.State:
     """The order's state once it has this value."""
-    async with asyncio.timeout(SECONDS_MAX), aclosing(client.watch("order", "o")) as states:
+    async with asyncio.timeout(SECONDS_MAX), aclosing(client.subscribe("order", "o")) as states:
         async for state in states:
             if state.state == value:
                 return state

@@ -22,7 +22,7 @@ from datetime import timedelta
 import msgspec
 
 from perdure import wire
-from perdure.client import AsyncClient
+from perdure.client import AsyncClient, Retries
 from perdure.clock import SystemClock
 from perdure.errors import PerdureError, ServerUnreachable
 from perdure.json_value import JsonObject
@@ -116,7 +116,8 @@ async def main() -> None:
     url, key_id, key_secret, number, seed, shared, workers = sys.argv[1:]
     os.nice(5)  # on a busy machine the server has to get up before it can be killed again
     token = token_of(key_id, key_secret)
-    async with AsyncClient(url, token, timeout_seconds=TIMEOUT_SECONDS, clock=clock) as connection:
+    once = Retries(attempts=1)  # every failure is to be seen
+    async with AsyncClient(url, token, timeout_seconds=TIMEOUT_SECONDS, retries=once, clock=clock) as connection:
         client = Client(connection, int(number), int(seed), int(shared))
         working = [asyncio.create_task(client.work()) for _ in range(int(workers))]
         end = asyncio.create_task(asyncio.to_thread(sys.stdin.read))

@@ -21,7 +21,7 @@ from perdure.clock import SystemClock
 from perdure.errors import InvalidParameter
 
 if TYPE_CHECKING:
-    from perdure.client import AsyncClient, Client, TokenSource
+    from perdure.client import AsyncClient, Client
 
 __all__ = ["DEV_FILE", "DevConnection", "Session", "connected", "read_dev_connection"]
 
@@ -95,7 +95,7 @@ class Session:
             )
         return dev.key_id, dev.key_secret
 
-    def _connection(self) -> tuple[str, TokenSource]:
+    def _connection(self) -> tuple[str, str | Callable[[], str]]:
         dev = read_dev_connection()
         url = self._url or (dev.url if dev is not None else None)
         if url is None:

@@ -104,7 +104,7 @@ def watch(session: Session, machine: MachineArgument, instance: InstanceArgument
     """Show an instance's state and each one that follows, until it is done. End it with Ctrl-C."""
 
     async def follow() -> None:
-        async with session.async_client() as client, aclosing(client.watch(machine, instance)) as states:
+        async with session.async_client() as client, aclosing(client.subscribe(machine, instance)) as states:
             async for state in states:
                 session.out.state(machine, instance, state)
                 if state.done:

@@ -9,31 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from perdure import errors
 from perdure.json_value import encode_json
-from perdure.wire import IDEMPOTENCY_HEADER, ORG_HEADER, Problem
+from perdure.wire import Problem
 
 __all__ = [
     "Operation",
     "Request",
     "Response",
-    "TokenSource",
     "Upload",
     "ask",
     "error_for",
     "error_of",
-    "headers_of",
+    "follow",
     "tell",
 ]
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
-TokenSource: TypeAlias = str | Callable[[], str] | None
-"""A token, or a function that gives a fresh one for each request; ``None`` sends no token."""
+
+class _Page(Protocol):
+    """Some items of a list, and where the next ones start."""
+
+    @property
+    def cursor(self) -> str | None: ...
+
+
+AnyPage = TypeVar("AnyPage", bound=_Page)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +61,18 @@ class Request:
     """Below the server's URL; of an upload the whole URL, which gets no token."""
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    form: Mapping[str, str] | None = None
+    """Instead of ``body``: a form, which goes out without a token, since it is how one is got."""
     upload: Upload | None = None
+    is_keyed: bool = False
+    """Goes out with an idempotency key, so that the server applies it once however often it comes."""
     idempotency_key: str | None = None
-    """The server applies requests with the same key once."""
+    """The caller's own key, where there is one."""
 
     @property
-    def may_be_repeated(self) -> bool:
-        """Whether making it twice is as good as making it once."""
-        return self.method == "GET" or self.idempotency_key is not None
+    def is_repeatable(self) -> bool:
+        """Whether it may be sent again when nobody knows if it has arrived."""
+        return self.is_keyed or self.method in ("GET", "PUT", "DELETE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +81,10 @@ class Response:
 
     status: int
     body: bytes
+    attempt: int = 1
+    """How many times the request was sent to get it."""
+    retry_after: float | None = None
+    """Milliseconds that the server asks to be left alone."""
 
 
 Operation: TypeAlias = Generator[Request, Response, T]
@@ -82,6 +97,8 @@ def ask(
     *,
     body: msgspec.Struct | None = None,
     query: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+    is_keyed: bool = False,
     idempotency_key: str | None = None,
 ) -> Operation[T]:
     """One request whose answer is JSON of type ``answer``."""
@@ -90,6 +107,8 @@ def ask(
         path=path,
         query=query or {},
         body=None if body is None else encode_json(body),
+        form=form,
+        is_keyed=is_keyed,
         idempotency_key=idempotency_key,
     )
     if response.status != 200:
@@ -109,23 +128,24 @@ def tell(
 ) -> Operation[None]:
     """One request whose answer says no more than that it worked."""
     response = yield Request(method=method, path=path, body=None if body is None else encode_json(body), upload=upload)
+    if method == "DELETE" and response.status == 404 and response.attempt > 1:
+        return  # the answer to an earlier attempt got lost, and it is gone
     if not 200 <= response.status < 300:
         raise error_of(response)
 
 
-def headers_of(request: Request, token: TokenSource, org: str | None) -> dict[str, str]:
-    """The headers a request goes out with."""
-    if request.upload is not None:
-        return {}
-    headers = {"content-type": "application/json"}
-    secret = token() if callable(token) else token
-    if secret is not None:
-        headers["authorization"] = f"Bearer {secret}"
-    if org is not None:
-        headers[ORG_HEADER] = org
-    if request.idempotency_key is not None:
-        headers[IDEMPOTENCY_HEADER] = request.idempotency_key
-    return headers
+def follow(
+    path: str, page_type: type[AnyPage], items: Callable[[AnyPage], list[Item]], limit: int | None
+) -> Operation[list[Item]]:
+    """The items of a list, page by page, until ``limit`` of them are there or to the end."""
+    found: list[Item] = []
+    query: dict[str, str] = {}
+    while True:
+        page = yield from ask("GET", path, page_type, query=query)
+        found.extend(items(page))
+        if not page.cursor or (limit is not None and len(found) >= limit):
+            return found[:limit]
+        query = {"cursor": page.cursor}
 
 
 def error_of(response: Response) -> errors.PerdureError:
@@ -158,30 +178,30 @@ def error_for(status: int, code: str, message: str) -> errors.PerdureError:
     return error_class(message)
 
 
-_OF_CODE: dict[str, type[errors.PerdureError]] = {
-    error_class.code: error_class
-    for error_class in (
-        errors.AuthorizerRefused,
-        errors.ChainTooLong,
-        errors.CodeUploadDisabled,
-        errors.ContextTooLarge,
-        errors.EventFailed,
-        errors.EventTooLarge,
-        errors.IdempotencyKeyReused,
-        errors.InvalidState,
-        errors.InvalidToken,
-        errors.MailboxFull,
-        errors.MicrostepLimitExceeded,
-        errors.MigrationFailed,
-        errors.MissingScope,
-        errors.NoMigrationPath,
-        errors.NotFound,
-        errors.SnapshotMismatch,
-        errors.StoreError,
-        errors.TooMuchMail,
-    )
-}
-"""The errors whose message is all there is to them. Of classes that share a code the general one stands here."""
+def _by_code() -> dict[str, type[errors.PerdureError]]:
+    """Every error of the server whose message is all there is to it. Of classes that share a code the general one."""
+    found: dict[str, type[errors.PerdureError]] = {}
+    for candidate in vars(errors).values():
+        if (
+            isinstance(candidate, type)
+            and issubclass(candidate, errors.PerdureError)
+            and candidate is not errors.MachineConfigError
+            and _takes_a_message_alone(candidate)
+            and not issubclass(candidate, found.get(candidate.code, ()))
+        ):
+            found[candidate.code] = candidate
+    return found
+
+
+def _takes_a_message_alone(error_class: type[errors.PerdureError]) -> bool:
+    try:
+        error_class("message")
+    except TypeError:
+        return False
+    return True
+
+
+_OF_CODE = _by_code()
 
 _OF_STATUS: dict[int, type[errors.PerdureError]] = {
     401: errors.InvalidToken,

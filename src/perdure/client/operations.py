@@ -10,30 +10,18 @@ import base64
 import gzip
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Literal
 from urllib.parse import quote
 
 from perdure import wire
-from perdure.client.exchange import Operation, Upload, ask, tell
+from perdure.client.exchange import Operation, Upload, ask, follow, tell
 from perdure.errors import InvalidState, NotFound
 from perdure.json_value import JsonObject
 
-Item = TypeVar("Item")
-
-
-class _Page(Protocol):
-    """Some items of a list, and where the next ones start."""
-
-    @property
-    def cursor(self) -> str | None: ...
-
-
-AnyPage = TypeVar("AnyPage", bound=_Page)
-
 
 def list_machines(limit: int | None = None) -> Operation[list[wire.MachineSummary]]:
-    return (yield from _follow("/machines", wire.MachinesPage, lambda page: page.machines, limit))
+    return (yield from follow("/machines", wire.MachinesPage, lambda page: page.machines, limit))
 
 
 def get_machine(machine: str) -> Operation[wire.MachineDetail]:
@@ -54,7 +42,7 @@ def delete_machine(machine: str) -> Operation[None]:
 
 
 def list_versions(machine: str, limit: int | None = None) -> Operation[list[wire.Version]]:
-    return (yield from _follow(f"{_machine(machine)}/v", wire.VersionsPage, lambda page: page.versions, limit))
+    return (yield from follow(f"{_machine(machine)}/v", wire.VersionsPage, lambda page: page.versions, limit))
 
 
 def deploy(
@@ -92,20 +80,24 @@ def create_instance(
     idempotency_key: str | None = None,
 ) -> Operation[wire.State]:
     body = wire.CreateInstance(slug=instance, context=context, machine_version_id=version)
-    return (yield from ask("POST", _machine(machine), wire.State, body=body, idempotency_key=idempotency_key))
+    return (
+        yield from ask("POST", _machine(machine), wire.State, body=body, is_keyed=True, idempotency_key=idempotency_key)
+    )
 
 
 def get_instance(machine: str, instance: str) -> Operation[wire.State]:
     return (yield from ask("GET", _instance(machine, instance), wire.State))
 
 
-def get_or_create_instance(machine: str, instance: str, context: JsonObject | None = None) -> Operation[wire.State]:
+def get_or_create_instance(
+    machine: str, instance: str, context: JsonObject | None = None, *, version: str | None = None
+) -> Operation[wire.State]:
     """The instance, created if there is none. Of several callers at once one creates it and all get it."""
     try:
         return (yield from get_instance(machine, instance))
     except NotFound:
         try:
-            return (yield from create_instance(machine, instance, context))
+            return (yield from create_instance(machine, instance, context, version=version))
         except InvalidState:
             return (yield from get_instance(machine, instance))
 
@@ -115,16 +107,16 @@ def send(
 ) -> Operation[wire.State]:
     path = f"{_instance(machine, instance)}/events"
     body = wire.SendEvent(event=event)
-    return (yield from ask("POST", path, wire.State, body=body, idempotency_key=idempotency_key))
+    return (yield from ask("POST", path, wire.State, body=body, is_keyed=True, idempotency_key=idempotency_key))
 
 
 def list_instances(machine: str, limit: int | None = None) -> Operation[list[wire.InstanceSummary]]:
-    return (yield from _follow(f"{_machine(machine)}/i", wire.InstancesPage, lambda page: page.instances, limit))
+    return (yield from follow(f"{_machine(machine)}/i", wire.InstancesPage, lambda page: page.instances, limit))
 
 
 def list_transitions(machine: str, instance: str, limit: int | None = None) -> Operation[list[wire.Transition]]:
     path = f"{_instance(machine, instance)}/events"
-    return (yield from _follow(path, wire.TransitionsPage, lambda page: page.transitions, limit))
+    return (yield from follow(path, wire.TransitionsPage, lambda page: page.transitions, limit))
 
 
 def inspect_instance(machine: str, instance: str) -> Operation[wire.AdminState]:
@@ -143,21 +135,6 @@ def delete_instance(machine: str, instance: str) -> Operation[None]:
     return (yield from tell("DELETE", _instance(machine, instance), body=body))
 
 
-def list_keys(limit: int | None = None) -> Operation[list[wire.Key]]:
-    return (yield from _follow("/keys", wire.KeysPage, lambda page: page.keys, limit))
-
-
-def create_key(
-    name: str, *, scopes: Sequence[str] = (), use: Literal["production", "ci"] | None = None
-) -> Operation[wire.CreatedKey]:
-    body = wire.CreateKey(name=name, scopes=list(scopes) if scopes else None, use=use)
-    return (yield from ask("POST", "/keys", wire.CreatedKey, body=body))
-
-
-def delete_key(key_id: str) -> Operation[None]:
-    return (yield from tell("DELETE", f"/keys/{quote(key_id, safe='')}"))
-
-
 def deletion_hmac(machine: str, name: str) -> str:
     """The proof that a deletion is meant: an HMAC of the name, with the machine's name as the key."""
     digest = hmac.new(machine.encode(), name.encode(), hashlib.sha256).digest()
@@ -170,16 +147,3 @@ def _machine(machine: str) -> str:
 
 def _instance(machine: str, instance: str) -> str:
     return f"{_machine(machine)}/i/{quote(instance, safe='')}"
-
-
-def _follow(
-    path: str, page_type: type[AnyPage], items: Callable[[AnyPage], list[Item]], limit: int | None
-) -> Operation[list[Item]]:
-    found: list[Item] = []
-    query: dict[str, str] = {}
-    while True:
-        page = yield from ask("GET", path, page_type, query=query)
-        found.extend(items(page))
-        if not page.cursor or (limit is not None and len(found) >= limit):
-            return found[:limit]
-        query = {"cursor": page.cursor}

@@ -1,21 +1,27 @@
-"""The synchronous client: the operations of the API for scripts and threads. Live views need ``AsyncClient``."""
+"""The synchronous client: the same operations, live views and actors for scripts and threads."""
 
 from __future__ import annotations
 
+import inspect
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx2
 
-from perdure import wire
-from perdure.client import operations
-from perdure.client.exchange import Operation, Request, Response, TokenSource
-from perdure.client.http import READ_TIMEOUT_SECONDS, base_url, http_arguments, pauses_of, transport_error
-from perdure.entropy import SystemEntropy
-from perdure.errors import ServerUnreachable
+from perdure import wire, wire_access
+from perdure.client import access_operations, operations
+from perdure.client.carrying import Carrier, Outgoing, Pause, Retries, Step
+from perdure.client.credentials import Credentials, TokenSource
+from perdure.client.exchange import Operation
+from perdure.client.http import READ_TIMEOUT_SECONDS, base_url, failure_of, http_arguments, response_of
+from perdure.client.sync_live import Actor, Subscription
+from perdure.clock import Clock, SystemClock
+from perdure.entropy import Entropy, SystemEntropy
+from perdure.errors import InvalidParameter
 from perdure.json_value import JsonObject
+from perdure.wire_access import SigningAlgorithm
 
 __all__ = ["Client"]
 
@@ -25,7 +31,7 @@ T = TypeVar("T")
 class Client:
     """A perdure server, seen from blocking code. Use it as ``with Client(url, token) as client:``.
 
-    The same methods as ``AsyncClient``, with the same promises and errors.
+    The same methods as ``AsyncClient``, with the same promises and errors. Threads may share one.
     """
 
     def __init__(
@@ -35,18 +41,19 @@ class Client:
         *,
         org: str | None = None,
         timeout_seconds: float = READ_TIMEOUT_SECONDS,
-        retries: int = 0,
+        retries: Retries | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
     ) -> None:
-        """``retries`` is how often a request is made again that has got no answer. Creating and sending then carry a
-        fresh idempotency key, so that they happen once; other changes are never made again.
-
-        Raises ``InvalidParameter`` for a URL that is not http or https.
-        """
+        """Raises ``InvalidParameter`` for a URL that is not http or https."""
         self._url = base_url(url)
-        self._token = token
         self._org = org
-        self._retries = retries
-        self._entropy = SystemEntropy()
+        self._carrier = Carrier(
+            Credentials(token, clock if clock is not None else SystemClock()),
+            entropy if entropy is not None else SystemEntropy(),
+            retries if retries is not None else Retries(),
+            org=org,
+        )
         self._http = httpx2.Client(timeout=timeout_seconds)
 
     def __enter__(self) -> Self:
@@ -63,33 +70,32 @@ class Client:
 
     def run(self, operation: Operation[T]) -> T:
         """Drive an operation to its end."""
-        try:
-            request = next(operation)
-            while True:
-                request = operation.send(self._exchange(request))
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        return self._take(self._carrier.carry(operation))
 
-    def _exchange(self, request: Request) -> Response:
-        for pause in pauses_of(request, self._retries):
+    def _take(self, steps: Generator[Step, Any, T]) -> T:
+        answer: Any = None
+        while True:
             try:
-                return self._try(request)
-            except ServerUnreachable:
-                threading.Event().wait(pause)
-        return self._try(request)
+                step = steps.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = self._step(step)
 
-    def _try(self, request: Request) -> Response:
-        arguments = http_arguments(request, url=self._url, token=self._token, org=self._org)
-        try:
-            answer = self._http.request(**arguments)
-        except httpx2.TransportError as error:
-            raise transport_error(self._url, error) from error
-        return Response(status=answer.status_code, body=answer.content)
-
-    def _key(self, given: str | None) -> str | None:
-        """The idempotency key of a request that changes something."""
-        return given or (str(self._entropy.uuid()) if self._retries else None)
+    def _step(self, step: Step) -> Any:
+        if isinstance(step, Outgoing):
+            try:
+                return response_of(self._http.request(**http_arguments(step, url=self._url)))
+            except httpx2.TransportError as error:
+                return failure_of(self._url, error)
+        if isinstance(step, Pause):
+            return threading.Event().wait(step.milliseconds / 1000)
+        token = step.provider()
+        if inspect.iscoroutine(token):
+            token.close()  # or Python complains that nobody awaits it
+        if inspect.isawaitable(token):
+            raise InvalidParameter("the token function is asynchronous: use AsyncClient, or a plain function", "token")
+        return token
 
     # -- machines and their versions ---------------------------------------------------------------------------------
 
@@ -128,21 +134,24 @@ class Client:
         idempotency_key: str | None = None,
     ) -> wire.State:
         """The state it settles in; with the same ``idempotency_key`` again what was answered the first time."""
-        key = self._key(idempotency_key)
-        return self.run(operations.create_instance(machine, instance, context, version=version, idempotency_key=key))
+        return self.run(
+            operations.create_instance(machine, instance, context, version=version, idempotency_key=idempotency_key)
+        )
 
     def get_instance(self, machine: str, instance: str) -> wire.State:
         return self.run(operations.get_instance(machine, instance))
 
-    def get_or_create_instance(self, machine: str, instance: str, context: JsonObject | None = None) -> wire.State:
+    def get_or_create_instance(
+        self, machine: str, instance: str, context: JsonObject | None = None, *, version: str | None = None
+    ) -> wire.State:
         """The instance, created if there is none; of several callers at once one creates it and all get it."""
-        return self.run(operations.get_or_create_instance(machine, instance, context))
+        return self.run(operations.get_or_create_instance(machine, instance, context, version=version))
 
     def send(
         self, machine: str, instance: str, event: JsonObject | str, *, idempotency_key: str | None = None
     ) -> wire.State:
         """Send an event; the state once the instance has settled. With the same ``idempotency_key`` it is sent once."""
-        return self.run(operations.send(machine, instance, event, idempotency_key=self._key(idempotency_key)))
+        return self.run(operations.send(machine, instance, event, idempotency_key=idempotency_key))
 
     def list_instances(self, machine: str, limit: int | None = None) -> list[wire.InstanceSummary]:
         return self.run(operations.list_instances(machine, limit))
@@ -160,15 +169,104 @@ class Client:
     def delete_instance(self, machine: str, instance: str) -> None:
         self.run(operations.delete_instance(machine, instance))
 
-    # -- keys --------------------------------------------------------------------------------------------------------
+    def subscribe(self, machine: str, instance: str) -> Subscription:
+        """Each state of an instance that gets here: iterate over it, and close it, as ``AsyncClient.subscribe``."""
+        return Subscription(
+            self._url,
+            machine,
+            instance,
+            token=lambda: self._take(self._carrier.token()),
+            renew=self._carrier.renew,
+            org=self._org,
+        )
+
+    def wait_for(
+        self,
+        machine: str,
+        instance: str,
+        predicate: Callable[[wire.State], bool],
+        *,
+        timeout_seconds: float | None = None,
+    ) -> wire.State:
+        """The first state from the current one on of which the predicate is true.
+
+        Raises ``TimeoutError`` when none comes in time, and what ``subscribe`` raises.
+        """
+        with self.subscribe(machine, instance) as states:
+            timer = None if timeout_seconds is None else threading.Timer(timeout_seconds, states.close)
+            if timer is not None:
+                timer.start()
+            try:
+                for state in states:
+                    if predicate(state):
+                        return state
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        raise TimeoutError(f"{machine}/{instance} did not come to that state within {timeout_seconds} s")
+
+    def actor(
+        self, machine: str, instance: str, context: JsonObject | None = None, *, version: str | None = None
+    ) -> Actor:
+        """A local stand-in for an instance: ``with client.actor(machine, instance) as actor:``."""
+        return Actor(self, machine, instance, context, version)
+
+    # -- orgs, keys and tokens -------------------------------------------------------------------------------------
 
     def list_keys(self, limit: int | None = None) -> list[wire.Key]:
-        return self.run(operations.list_keys(limit))
+        return self.run(access_operations.list_keys(limit))
 
     def create_key(
         self, name: str, *, scopes: Sequence[str] = (), use: Literal["production", "ci"] | None = None
     ) -> wire.CreatedKey:
-        return self.run(operations.create_key(name, scopes=scopes, use=use))
+        return self.run(access_operations.create_key(name, scopes=scopes, use=use))
 
     def delete_key(self, key_id: str) -> None:
-        self.run(operations.delete_key(key_id))
+        self.run(access_operations.delete_key(key_id))
+
+    def list_orgs(self, limit: int | None = None) -> list[wire.Org]:
+        return self.run(access_operations.list_orgs(limit))
+
+    def exchange_token(self, org: str, service: str, subject_token: str) -> str:
+        """Trade a token of an identity provider for one of the server's. ``TokenExchange`` does it by itself."""
+        return self.run(access_operations.exchange_token(org, service, subject_token))
+
+    def create_org(self, name: str, *, allow_anonymous_access: bool = True) -> wire_access.CreatedOrg:
+        """A new org with a key that may do everything in it; off unless the server allows it."""
+        return self.run(access_operations.create_org(name, allow_anonymous_access=allow_anonymous_access))
+
+    def list_identity_providers(self, limit: int | None = None) -> list[wire_access.IdentityProvider]:
+        return self.run(access_operations.list_identity_providers(limit))
+
+    def put_identity_provider(
+        self,
+        *,
+        algs: Sequence[SigningAlgorithm],
+        mapping: JsonObject,
+        aud: str | None = None,
+        iss: str | None = None,
+        key: bytes | None = None,
+        jwks_url: str | None = None,
+    ) -> None:
+        """Take tokens of somebody else's in exchange; replaces the provider of the same ``aud`` and ``iss``.
+
+        At least one of ``aud`` and ``iss``, exactly one of ``key`` (its bytes) and ``jwks_url``.
+        """
+        self.run(
+            access_operations.put_identity_provider(
+                algs=algs, mapping=mapping, aud=aud, iss=iss, key=key, jwks_url=jwks_url
+            )
+        )
+
+    def delete_identity_provider(self, *, aud: str | None = None, iss: str | None = None) -> None:
+        self.run(access_operations.delete_identity_provider(aud=aud, iss=iss))
+
+    def list_token_providers(self, limit: int | None = None) -> list[wire_access.TokenProvider]:
+        return self.run(access_operations.list_token_providers(limit))
+
+    def put_token_provider(self, service: str, *, key_id: str, mapping: JsonObject) -> None:
+        """Sign exchanged tokens of a service with a key; replaces the one of the same service."""
+        self.run(access_operations.put_token_provider(service, key_id=key_id, mapping=mapping))
+
+    def delete_token_provider(self, service: str) -> None:
+        self.run(access_operations.delete_token_provider(service))

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx2
 import msgspec
 
-from perdure.client import AsyncClient
+from perdure.client import AsyncClient, Retries
 from perdure.clock import Clock, SystemClock
 from perdure.json_value import JsonObject
 from perdure.tokens import sign_token
@@ -132,8 +132,15 @@ class ServerProcess:
         return sign_token(known.key_id, known.key_secret, act, now=self._clock.now(), expires_in=TOKEN_LIFETIME)
 
     def client(self, act: JsonObject, *, timeout_seconds: float = 30.0) -> AsyncClient:
-        """A client that acts as ``act``; it goes on working after a restart."""
-        return AsyncClient(self.url, lambda: self.token(act), timeout_seconds=timeout_seconds, clock=self._clock)
+        """A client that acts as ``act``; it goes on working after a restart. It tries nothing again: whoever kills
+        servers wants to see what that does to each request."""
+        return AsyncClient(
+            self.url,
+            lambda: self.token(act),
+            timeout_seconds=timeout_seconds,
+            retries=Retries(attempts=1),
+            clock=self._clock,
+        )
 
     async def is_healthy(self) -> bool:
         """Whether something answers at its address that all is well."""
