@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
-from perdure.clock import Clock, SystemClock
+from perdure.clock import SystemClock, TimerClock
 from perdure.durable.definition import Definition
 from perdure.durable.records import Address, OrgRecord, VersionRecord
 from perdure.durable.runtime import Runtime
@@ -81,7 +81,7 @@ async def open(
     url: str = "sqlite:///perdure.db",
     machines: Iterable[MachineSource] = (),
     *,
-    clock: Clock | None = None,
+    clock: TimerClock | None = None,
     entropy: Entropy | None = None,
 ) -> AsyncIterator[Runtime]:
     """Durable instances inside this program: a started runtime, closed on the way out.
@@ -257,7 +257,7 @@ async def open_service(
     *,
     master_key: bytes,
     settings: ServerSettings,
-    clock: Clock,
+    clock: TimerClock,
     entropy: Entropy,
     anonymous_access: bool = False,
 ) -> AsyncIterator[Service]:
@@ -282,7 +282,7 @@ async def open_service(
 
 
 @asynccontextmanager
-async def open_runtime(store_url: str, *, clock: Clock, entropy: Entropy) -> AsyncIterator[Runtime]:
+async def open_runtime(store_url: str, *, clock: TimerClock, entropy: Entropy) -> AsyncIterator[Runtime]:
     """A started runtime over the store that a URL names. Machine code runs in this process."""
     async with Runtime(create_store(store_url), InProcessHost(), clock=clock, entropy=entropy) as runtime:
         yield runtime
@@ -299,7 +299,7 @@ async def open_store(store_url: str) -> AsyncIterator[Store]:
         await store.close()
 
 
-async def ensure_default_org(store: Store, clock: Clock) -> str:
+async def ensure_default_org(store: Store, clock: TimerClock) -> str:
     """``DEFAULT_ORG``, created when the store does not have it."""
     with suppress(InvalidState):  # it has
         await store.create_org(OrgRecord(id=DEFAULT_ORG, name="default", created_at=clock.now()))

@@ -33,7 +33,7 @@ from perdure.statechart.reference import reference_of
 if TYPE_CHECKING:
     from perdure.actors.system import ActorSystem
 
-__all__ = ["Actor", "ActorStatus", "Parent", "error_data"]
+__all__ = ["SNAPSHOTS", "UPDATES", "Actor", "ActorStatus", "Parent", "Sender", "error_data", "path_of"]
 
 logger = get_logger("perdure.actors")
 
@@ -42,6 +42,27 @@ ActorStatus: TypeAlias = Literal["new", "active", "done", "error", "stopped"]
 
 UPDATES = 1
 SNAPSHOTS = 2
+
+
+class Sender(Protocol):
+    """Who sends to actors and can be answered: another actor, or a durable instance."""
+
+    @property
+    def address(self) -> ActorTarget | InstanceTarget: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def status(self) -> ActorStatus: ...
+
+    def receive(self, event: JsonObject, sender: Sender | None) -> None:
+        """Take an event. ``sender`` goes on running and can be answered; ``None`` when there is nobody to answer."""
+        ...
+
+    def undelivered(self, event: JsonObject) -> None:
+        """Take word that a message of its own had no receiver, or was not taken."""
+        ...
 
 
 class Parent(Protocol):
@@ -55,7 +76,7 @@ class Parent(Protocol):
 
     children: dict[str, Actor] | None
 
-    def receive(self, event: JsonObject, sender: Actor | None) -> None:
+    def receive(self, event: JsonObject, sender: Sender | None) -> None:
         """Take an event. ``sender`` goes on running and can be answered; ``None`` when there is nobody to answer."""
         ...
 
@@ -239,19 +260,19 @@ class Actor:
 
     # -- what the queue calls ------------------------------------------------------------------------
 
-    def begin(self, given: Any, sender: Actor | None) -> None:
+    def begin(self, given: Any, sender: Sender | None) -> None:
         """Start. ``given`` is what this kind of actor needs for that and does not keep."""
         raise NotImplementedError
 
-    def receive(self, event: JsonObject, sender: Actor | None) -> None:
+    def receive(self, event: JsonObject, sender: Sender | None) -> None:
         """Take an event. One that comes when the actor has ended, or does not take any, is dropped."""
         raise NotImplementedError
 
-    def receive_from_outside(self, event: JsonObject, sender: Actor | None) -> None:
+    def receive_from_outside(self, event: JsonObject, sender: Sender | None) -> None:
         """Take an event whose sender has to know of its failure."""
         self.receive(event, sender)
 
-    def halt(self, event: JsonObject | None, sender: Actor | None) -> None:
+    def halt(self, event: JsonObject | None, sender: Sender | None) -> None:
         """Stop it and everything below it, deepest first."""
         self.system.halt(self)
 

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from perdure.actors.actor import Actor, Parent, logger
+from perdure.actors.actor import Parent, Sender, logger
 from perdure.actors.logic import CallbackLogic
 from perdure.actors.task_actor import TaskActor
 from perdure.json_value import JsonObject
@@ -39,7 +39,7 @@ class CallbackActor(TaskActor):
         self._listeners: list[Callable[[JsonObject], object]] = []
         self._cleanup: Callable[[], object] | None = None
 
-    def begin(self, given: StartChild, sender: Actor | None) -> None:
+    def begin(self, given: StartChild, sender: Sender | None) -> None:
         if self.status != "new":
             return
         self.status = "active"
@@ -65,7 +65,7 @@ class CallbackActor(TaskActor):
         else:
             self.system.submit_quietly(self._say, checked)
 
-    def _say(self, event: JsonObject, sender: Actor | None) -> None:
+    def _say(self, event: JsonObject, sender: Sender | None) -> None:
         if self.has_ended or self.parent is None:
             logger.warning("an event was dropped", actor=self.path, type=event["type"], reason="its sender has ended")
         else:
@@ -75,7 +75,7 @@ class CallbackActor(TaskActor):
         """Have a function called with every event that the child is sent from now on."""
         self._listeners.append(listener)
 
-    def receive(self, event: JsonObject, sender: Actor | None) -> None:
+    def receive(self, event: JsonObject, sender: Sender | None) -> None:
         if self.status != "active":
             self.system.drop(self, event, sender)
         elif not self._listeners:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from perdure.actors.actor import SNAPSHOTS, UPDATES, Actor, Parent, path_of
+from perdure.actors.actor import SNAPSHOTS, UPDATES, Actor, Parent, Sender, path_of
 from perdure.actors.callback_actor import CallbackActor
 from perdure.actors.logic import CallbackLogic, ObservableLogic, ReducerLogic, from_observable
 from perdure.actors.machine_actor import MachineActor
@@ -35,7 +35,7 @@ class BrokenActor(Actor):
 
     kind = "broken"
 
-    def begin(self, given: Any, sender: Actor | None) -> None:
+    def begin(self, given: Any, sender: Sender | None) -> None:
         if self.status == "new":
             self.status = "active"
             self.crash(given)

@@ -15,7 +15,7 @@ from perdure.json_value import JsonObject
 from perdure.logs import get_logger
 
 if TYPE_CHECKING:
-    from perdure.actors.actor import Actor
+    from perdure.actors.actor import Actor, Sender
 
 __all__ = ["ActorCreated", "ActorEnded", "EventSent", "InspectionEvent", "Inspector", "SnapshotTaken"]
 
@@ -93,7 +93,7 @@ class Inspector:
     def ended(self, actor: Actor) -> None:
         self._say(ActorEnded(at=self._now(), path=actor.path, status=actor.status))
 
-    def sent(self, operation: Any, event: Any, sender: Actor | None) -> None:
+    def sent(self, operation: Any, event: Any, sender: Sender | None) -> None:
         """An entry of the queue, if it is a message."""
         receiver = getattr(operation, "__self__", None)
         path = getattr(receiver, "path", None)

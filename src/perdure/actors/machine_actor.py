@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from perdure.actors.actor import Actor, Parent, error_data
+from perdure.actors.actor import Actor, Parent, Sender, error_data
 from perdure.actors.timers import Timer
 from perdure.errors import InvalidParameter, InvalidState, PerdureError, text_of
 from perdure.json_value import Json, JsonObject
@@ -90,7 +90,7 @@ class MachineActor(Actor):
 
     # -- what the queue calls ------------------------------------------------------------------------
 
-    def begin(self, given: Any, sender: Actor | None) -> None:
+    def begin(self, given: Any, sender: Sender | None) -> None:
         """Enter the machine. ``given`` is the context that replaces its own, or ``None``."""
         if self.status != "new":
             return
@@ -102,7 +102,7 @@ class MachineActor(Actor):
         else:
             self._take(step, None)
 
-    def receive(self, event: JsonObject, sender: Actor | None) -> None:
+    def receive(self, event: JsonObject, sender: Sender | None) -> None:
         if self.status != "active":
             self.system.drop(self, event, sender)
             return
@@ -115,7 +115,7 @@ class MachineActor(Actor):
         else:
             self._take(step, event)
 
-    def receive_from_outside(self, event: JsonObject, sender: Actor | None) -> None:
+    def receive_from_outside(self, event: JsonObject, sender: Sender | None) -> None:
         if self.status != "active":
             self.system.drop(self, event, sender)
             return
@@ -126,7 +126,7 @@ class MachineActor(Actor):
         else:
             self._take(step, event)
 
-    def receive_batch(self, events: list[JsonObject], sender: Actor | None) -> None:
+    def receive_batch(self, events: list[JsonObject], sender: Sender | None) -> None:
         """Take several events as one: either all or, when one of them fails, none; observers are told once."""
         if self.status != "active":
             self.system.drop(self, events[0], sender)
@@ -152,7 +152,7 @@ class MachineActor(Actor):
         if self._awaits(child):
             self.receive(event, child)
 
-    def timer_is_due(self, effect: Send, sender: Actor | None) -> None:
+    def timer_is_due(self, effect: Send, sender: Sender | None) -> None:
         if self.status == "active":
             self._deliver(effect.target, effect.event)
 
@@ -238,10 +238,10 @@ class MachineActor(Actor):
 
     # What follows is said in its turn: after all that the actor has sent, and once its children have stopped.
 
-    def _say_done(self, output: Any, sender: Actor | None) -> None:
+    def _say_done(self, output: Any, sender: Sender | None) -> None:
         self._finish(output)
 
-    def _say_error(self, cause: BaseException | None, sender: Actor | None) -> None:
+    def _say_error(self, cause: BaseException | None, sender: Sender | None) -> None:
         self._fail(self._error, cause)
 
     # -- effects -------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ class MachineActor(Actor):
     def _deliver(self, target: Target, event: JsonObject) -> None:
         """Put an event into the queue for whoever is there now; a message to nobody is reported."""
         kind = type(target)
-        receiver: Actor | Parent | None
+        receiver: Actor | Parent | Sender | None
         if kind is ChildTarget:
             receiver = (self.children or {}).get(target.id)  # type: ignore[union-attr]  # kind says so
         elif kind is ParentTarget:

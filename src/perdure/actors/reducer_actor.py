@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from perdure.actors.actor import Actor, Parent
+from perdure.actors.actor import Actor, Parent, Sender
 from perdure.actors.logic import ReducerLogic
 from perdure.json_value import JsonObject
 from perdure.statechart.effect import ActorTarget
@@ -21,7 +21,7 @@ class ReducerMeta:
 
     __slots__ = ("_actor", "_sender")
 
-    def __init__(self, actor: Actor, sender: Actor | None) -> None:
+    def __init__(self, actor: Actor, sender: Sender | None) -> None:
         self._actor = actor
         self._sender = sender
 
@@ -69,12 +69,12 @@ class ReducerActor(Actor):
     def error(self) -> Any:
         return self._error
 
-    def begin(self, given: Any, sender: Actor | None) -> None:
+    def begin(self, given: Any, sender: Sender | None) -> None:
         if self.status == "new":
             self.status = "active"
             self._show()
 
-    def receive(self, event: JsonObject, sender: Actor | None) -> None:
+    def receive(self, event: JsonObject, sender: Sender | None) -> None:
         if self.status != "active":
             self.system.drop(self, event, sender)
             return

@@ -20,11 +20,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from perdure.actors.actor import Actor, Parent, error_data
+from perdure.actors.actor import Actor, Parent, Sender, error_data
 from perdure.actors.children import new_child
 from perdure.actors.timers import Timers
 from perdure.actors.tree import drawn_tree
@@ -57,9 +57,20 @@ class ActorSystem:
     """The actors below one root. ``interpret`` makes it; ``actor.system`` is it."""
 
     def __init__(
-        self, clock: TimerClock, *, threads: Executor | None = None, inspector: Inspector | None = None
+        self,
+        clock: TimerClock,
+        *,
+        threads: Executor | None = None,
+        inspector: Inspector | None = None,
+        home: Sender | None = None,
+        drain_max: int | None = None,
     ) -> None:
+        """``home`` is the parent of the topmost actors where that is no actor; ``drain_max`` by default
+        ``DRAIN_MAX``.
+        """
         self.clock = clock
+        self._home = home
+        self._drain_max = DRAIN_MAX if drain_max is None else drain_max
         self.timers = Timers(clock, self._timers_are_due)
         self.inspector = inspector
         self.registry: dict[str, Actor] = {}
@@ -109,15 +120,20 @@ class ActorSystem:
         """Whether no message waits. Tasks and timers may bring new ones."""
         return not self._queue
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no message waits, and no asynchronous action runs."""
+        return not self._queue and not self._actions
+
     # -- the queue -----------------------------------------------------------------------------------
 
-    def post(self, operation: Operation, event: Any = None, sender: Actor | None = None) -> None:
+    def post(self, operation: Operation, event: Any = None, sender: Any = None) -> None:
         """Put an entry into the queue; for those who are inside, or see to it that the queue is worked off."""
         if self.inspector is not None:
             self.inspector.sent(operation, event, sender)
         self._queue.append((operation, event, sender))
 
-    def submit(self, operation: Operation, event: Any, sender: Actor | None = None) -> None:
+    def submit(self, operation: Operation, event: Any, sender: Any = None) -> None:
         """Put an entry into the queue and, from outside, work the queue off. Raises what that comes to.
 
         From another thread it is handed to the thread of the system's event loop. Raises ``InvalidState`` when it has
@@ -130,16 +146,28 @@ class ActorSystem:
         if not self._is_draining:
             self.drain()
 
-    def submit_quietly(self, operation: Operation, event: Any, sender: Actor | None = None) -> None:
+    def submit_quietly(self, operation: Operation, event: Any, sender: Any = None) -> None:
         """``submit`` for a child's own code, whose affair the failures of others are not: they are logged."""
         try:
             self.submit(operation, event, sender)
         except Exception as error:
             logger.error("an actor failed and nobody listens", exc_info=error)
 
+    def work(self) -> None:
+        """Work off what was posted, unless somebody is at it."""
+        if not self._is_draining:
+            self.drain()
+
+    def abandon(self, actors: Iterable[Actor]) -> None:
+        """Forget all that waits in the queue, and stop these actors at once."""
+        self._queue.clear()
+        for actor in actors:
+            self.halt(actor)
+        self._queue.clear()
+
     def drain(self) -> None:
         """Work the queue off. Raises the first failure that nobody in the system takes care of."""
-        self._drain(DRAIN_MAX)
+        self._drain(self._drain_max)
         if self._queue:
             self._go_on_later()
         if self._failures:
@@ -169,7 +197,7 @@ class ActorSystem:
         loop = self.running_loop()
         if loop is None:
             self._failures.append(
-                EventFailed(f"the actors went on for {DRAIN_MAX:,} messages and came to no rest; the rest waits")
+                EventFailed(f"the actors went on for {self._drain_max:,} messages and came to no rest; the rest waits")
             )
         elif not self._is_waiting_for_loop:
             self._is_waiting_for_loop = True
@@ -180,8 +208,10 @@ class ActorSystem:
         self._drain(SLICE)
         if self._queue:
             self._go_on_later()
+        else:
+            self.came_to_rest()
 
-    def _hand_over(self, operation: Operation, event: Any, sender: Actor | None) -> None:
+    def _hand_over(self, operation: Operation, event: Any, sender: Any) -> None:
         if self._loop is None:
             raise InvalidState("this system runs without an event loop: only the thread that made it may use it")
         self._loop.call_soon_threadsafe(self.submit_quietly, operation, event, sender)
@@ -195,6 +225,9 @@ class ActorSystem:
     def plain(self, value: Any) -> Any:
         """What a child gives to its parent, as the parent can take it: in memory anything."""
         return value
+
+    def came_to_rest(self) -> None:
+        """Called after what kept the system busy on its own has ended."""
 
     def let_through(self, error: BaseException) -> None:
         """Raise again what is not an actor's failure but the end of the program."""
@@ -214,21 +247,23 @@ class ActorSystem:
 
     # -- messages to nobody --------------------------------------------------------------------------
 
-    def find(self, target: Target) -> Actor | Parent | None:
-        """Who is at an address; instances are not in memory."""
-        return self.registry.get(target.path) if isinstance(target, ActorTarget) else None
+    def find(self, target: Target) -> Actor | Sender | None:
+        """Who is at an address. Of instances only the one that the actors are of is in reach."""
+        if isinstance(target, ActorTarget):
+            return self.registry.get(target.path)
+        return self._home if self._home is not None and target == self._home.address else None
 
-    def drop(self, receiver: Actor, event: JsonObject, sender: Actor | None) -> None:
+    def drop(self, receiver: Actor, event: JsonObject, sender: Any) -> None:
         """The receiver has ended."""
         self.refuse(receiver, event, sender, "it has ended")
 
-    def refuse(self, receiver: Actor, event: JsonObject, sender: Actor | None, reason: str) -> None:
+    def refuse(self, receiver: Actor, event: JsonObject, sender: Any, reason: str) -> None:
         """An event is not taken: a warning, and an ``error.communication`` event for the actor that sent it."""
         message = f"{receiver.path} did not take {event['type']!r}: {reason}"
         logger.warning("an event was dropped", actor=receiver.path, type=event["type"], reason=reason)
         self._tell_sender(sender, event, message)
 
-    def undeliverable(self, sender: Actor, event: JsonObject, target: Target) -> None:
+    def undeliverable(self, sender: Sender, event: JsonObject, target: Target) -> None:
         """There is nobody at an address."""
         if isinstance(target, ActorTarget):
             name = f"{target.path!r}, which is no running actor of this system"
@@ -242,7 +277,7 @@ class ActorSystem:
         logger.warning("an event was dropped", actor=sender.path, type=event["type"], reason=message)
         self._tell_sender(sender, event, message)
 
-    def _tell_sender(self, sender: Actor | None, event: JsonObject, message: str) -> None:
+    def _tell_sender(self, sender: Sender | None, event: JsonObject, message: str) -> None:
         # Who cannot even be told so is not told again, and an actor that has ended hears nothing.
         if sender is not None and sender.status == "active" and event["type"] != ERROR_COMMUNICATION:
             sender.undelivered({"type": ERROR_COMMUNICATION, "data": {"message": message}})
@@ -348,6 +383,7 @@ class ActorSystem:
             if asyncio.iscoroutine(work):
                 work.close()  # it may have been stopped before it had begun
             self._actions.pop(task, None)
+            self.came_to_rest()
 
         try:
             loop = self.need_loop(actor, "running an asynchronous action")

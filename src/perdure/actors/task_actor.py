@@ -18,7 +18,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from perdure.actors.actor import SNAPSHOTS, Actor, Parent
+from perdure.actors.actor import SNAPSHOTS, Actor, Parent, Sender
 from perdure.actors.logic import ObservableLogic
 from perdure.errors import InvalidParameter, NoEventLoop
 from perdure.json_value import JsonObject
@@ -67,7 +67,7 @@ class TaskActor(Actor):
     def error(self) -> Any:
         return self._error
 
-    def receive(self, event: JsonObject, sender: Actor | None) -> None:
+    def receive(self, event: JsonObject, sender: Sender | None) -> None:
         if self.status != "active":
             self.system.drop(self, event, sender)
         else:
@@ -92,7 +92,7 @@ class TaskActor(Actor):
         outcome = Raised(asyncio.CancelledError()) if task.cancelled() else task.result()
         self.system.submit(self._conclude, outcome)
 
-    def _conclude(self, outcome: Any, sender: Actor | None) -> None:
+    def _conclude(self, outcome: Any, sender: Sender | None) -> None:
         """In its turn, so that what the child has sent before arrives before the word of its end."""
         if self.has_ended:
             return
@@ -134,7 +134,7 @@ class PromiseActor(TaskActor):
         self._service = service
         self._given: StartChild | None = None
 
-    def begin(self, given: StartChild, sender: Actor | None) -> None:
+    def begin(self, given: StartChild, sender: Sender | None) -> None:
         if self.status == "new":
             self.status = "active"
             self._given = given
@@ -180,7 +180,7 @@ class StreamActor(TaskActor):
         super().__init__(system, address, parent, session)
         self._logic = logic
 
-    def begin(self, given: StartChild, sender: Actor | None) -> None:
+    def begin(self, given: StartChild, sender: Sender | None) -> None:
         if self.status == "new":
             self.status = "active"
             self._run_in_task(self._read, given)
@@ -215,11 +215,11 @@ class StreamActor(TaskActor):
             raise InvalidParameter(f"an observable yields events, or values for onSnapshot: {error}", "event") from None
         self.system.submit_quietly(self._say, event)
 
-    def _say_standing(self, value: Any, sender: Actor | None) -> None:
+    def _say_standing(self, value: Any, sender: Sender | None) -> None:
         if self.status == "active":
             self._report({"status": "active", "context": value, "done": False})
 
-    def _say(self, event: JsonObject, sender: Actor | None) -> None:
+    def _say(self, event: JsonObject, sender: Sender | None) -> None:
         if self.status == "active" and self.parent is not None:
             self.system.post(self.parent.receive, event, self)
 

@@ -9,18 +9,26 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from perdure.clock import TimerClock
 from perdure.statechart.effect import Send
 
-if TYPE_CHECKING:
-    from perdure.actors.machine_actor import MachineActor
-
-__all__ = ["Timer", "Timers"]
+__all__ = ["Timer", "TimerOwner", "Timers"]
 
 EMPTY_ENTRIES_MIN = 64
 """So many cancelled timers are left lying, however few others there are."""
+
+
+class TimerOwner(Protocol):
+    """Who has delayed sends."""
+
+    timers: dict[str, list[Timer]] | None
+    """They by their ids; ``None`` where there are none."""
+
+    def timer_is_due(self, effect: Send, sender: Any) -> None:
+        """The time of one of them has come."""
+        ...
 
 
 class Timer:
@@ -28,8 +36,8 @@ class Timer:
 
     __slots__ = ("entry",)
 
-    def __init__(self, actor: MachineActor, effect: Send) -> None:
-        self.entry: tuple[MachineActor, Send] | None = (actor, effect)
+    def __init__(self, actor: TimerOwner, effect: Send) -> None:
+        self.entry: tuple[TimerOwner, Send] | None = (actor, effect)
 
 
 class Timers:
@@ -48,7 +56,7 @@ class Timers:
     def __len__(self) -> int:
         return self._live
 
-    def add(self, actor: MachineActor, effect: Send) -> None:
+    def add(self, actor: TimerOwner, effect: Send) -> None:
         """Raises ``NoEventLoop`` when the clock has no loop to run by."""
         assert effect.delay is not None
         due = self._clock.elapsed() + max(0.0, effect.delay)
@@ -61,17 +69,17 @@ class Timers:
         if due < self._wakes_at:
             self._wake_at(due)
 
-    def cancel(self, actor: MachineActor, send_id: str) -> None:
+    def cancel(self, actor: TimerOwner, send_id: str) -> None:
         """Forget an actor's timers with this send id; none is no error."""
         if actor.timers:
             self._empty(actor.timers.pop(send_id, ()))
 
-    def cancel_all(self, actor: MachineActor) -> None:
+    def cancel_all(self, actor: TimerOwner) -> None:
         if actor.timers:
             self._empty([timer for timers in actor.timers.values() for timer in timers])
         actor.timers = None
 
-    def take_due(self) -> list[tuple[MachineActor, Send]]:
+    def take_due(self) -> list[tuple[TimerOwner, Send]]:
         """Take the timers out that are due, in order, and have the clock wake up for the next."""
         now, due = self._clock.elapsed(), []
         self._wakes_at, self._call_off = float("inf"), None

@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from perdure.actors.child_runner import error_data
+from perdure.actors.actor import error_data
 from perdure.durable.authorization import sender_claims
 from perdure.durable.family import tie_of
 from perdure.durable.message import Create, Deliver, Message, Stop

@@ -19,7 +19,7 @@ from perdure.durable.records import Address, InstanceRecord, VersionRecord
 from perdure.durable.turn import Turn
 from perdure.durable.upgrade import Migration, UpgradePath
 from perdure.json_value import JsonObject
-from perdure.statechart.effect import Effect, StartChild, StopChild
+from perdure.statechart.effect import Cancel, Effect, Send, StartChild, StopChild
 
 __all__ = ["Host", "World"]
 
@@ -29,9 +29,19 @@ class World(Protocol):
 
     address: Address
 
-    def start_child(self, effect: StartChild, service: Callable[..., Any]) -> None: ...
+    def start_child(self, effect: StartChild, behavior: Any) -> None:
+        """Start an ephemeral child: a machine, a function, or other actor logic."""
+        ...
 
     def stop_child(self, effect: StopChild) -> None: ...
+
+    def send_to_child(self, effect: Send) -> None:
+        """Deliver an event to an ephemeral child, or to an actor below one, now or after a delay."""
+        ...
+
+    def cancel_sends(self, effect: Cancel) -> None:
+        """Forget the delayed events to ephemeral children that have this send id; others are mail."""
+        ...
 
     def keep_running(self, work: Awaitable[Any], label: str) -> None:
         """Run what an asynchronous action returned; the instance does not settle before it ends."""

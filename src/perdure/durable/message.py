@@ -12,6 +12,7 @@ import msgspec
 from perdure.durable.records import Address, InstanceStatus, Parent
 from perdure.durable.upkeep_records import Receipt
 from perdure.json_value import JsonObject
+from perdure.statechart.effect import ActorTarget, ChildTarget
 
 __all__ = ["Create", "Deliver", "Message", "Reindex", "SetStatus", "SetVersion", "Stop"]
 
@@ -45,6 +46,8 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     """Of the mail it came as; 0 for what comes from outside."""
     receipt: Receipt | None = None
     """To be kept with the commit, once the answer is on it."""
+    origin: ChildTarget | ActorTarget | None = None
+    """The ephemeral child, or the actor below one, that sent it and can be answered."""
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):

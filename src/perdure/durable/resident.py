@@ -18,12 +18,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from perdure.actors.child_runner import ChildRunner, error_data
+from perdure.actors.actor import error_data
+from perdure.actors.child_runner import ChildRunner
 from perdure.durable.family import farewell
 from perdure.durable.message import Create, Deliver, Message
 from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
@@ -39,7 +40,15 @@ from perdure.errors import (
 )
 from perdure.json_value import JsonObject
 from perdure.logs import get_logger
-from perdure.statechart.effect import StartChild, StopChild
+from perdure.statechart.effect import (
+    ActorTarget,
+    Cancel,
+    ChildTarget,
+    InstanceTarget,
+    Send,
+    StartChild,
+    StopChild,
+)
 from perdure.statechart.event import ERROR_EXECUTION, error_platform_type
 
 if TYPE_CHECKING:
@@ -58,7 +67,7 @@ STORE_RETRY_MILLISECONDS = 1000.0
 class Envelope:
     """A message in a resident's inbox, and who waits for what becomes of it."""
 
-    __slots__ = ("answer", "applied_ts", "child", "is_external", "mail", "message", "settles")
+    __slots__ = ("answer", "applied_ts", "child", "is_external", "is_last_word", "mail", "message", "settles")
 
     def __init__(
         self,
@@ -66,6 +75,7 @@ class Envelope:
         *,
         mail: Mail | None = None,
         child: tuple[str, int] | None = None,
+        is_last_word: bool = False,
         settles: bool = False,
         is_external: bool = True,
     ) -> None:
@@ -73,7 +83,9 @@ class Envelope:
         """``None`` asks the resident to delete its instance."""
         self.mail = mail
         self.child = child
-        """The id and session of the ephemeral child whose end this reports."""
+        """The id and session of the ephemeral child that this is word of; void once that has been stopped."""
+        self.is_last_word = is_last_word
+        """Whether it is the word of that child's end."""
         self.settles = settles
         """Whether the answer waits until the instance has settled, or is given once the commit is durable."""
         self.is_external = is_external
@@ -105,7 +117,13 @@ class Resident:
         """Reports of children and messages to itself: taken before the inbox, until the processing time is up."""
         self._arrived = asyncio.Event()
         self._unanswered: list[Envelope] = []
-        self._children = ChildRunner(self._child_ended, runtime.threads, copy=runtime.copied_result)
+        self._children = ChildRunner(
+            self,
+            InstanceTarget(address.machine, address.instance),
+            runtime.clock,
+            runtime.threads,
+            copy=runtime.copied_result,
+        )
         self._actions: set[asyncio.Task[None]] = set()
         self._deadline = 0.0
         self.loop = asyncio.create_task(self._live(), name=f"resident {address}")
@@ -130,18 +148,36 @@ class Resident:
 
     # -- World: what performing effects may touch --------------------------------------------------
 
-    def start_child(self, effect: StartChild, service: Callable[..., Any]) -> None:
-        self._children.start(effect, service)
+    def start_child(self, effect: StartChild, behavior: Any) -> None:
+        self._children.start(effect, behavior)
 
     def stop_child(self, effect: StopChild) -> None:
         self._children.stop(effect)
+
+    def send_to_child(self, effect: Send) -> None:
+        self._children.send(effect)
+
+    def cancel_sends(self, effect: Cancel) -> None:
+        self._children.cancel(effect)
 
     def report(self, event: JsonObject) -> None:
         self._own.append(Envelope(Deliver(event=event), is_external=False))
         self._arrived.set()
 
-    def _child_ended(self, child_id: str, session: int, event: JsonObject) -> None:
-        self._own.append(Envelope(Deliver(event=event), child=(child_id, session), is_external=False))
+    # -- Home: what the children ask ----------------------------------------------------------------
+
+    def child_ended(self, child_id: str, session: int, event: JsonObject) -> None:
+        message = Deliver(event=event)
+        self._own.append(Envelope(message, child=(child_id, session), is_last_word=True, is_external=False))
+        self._arrived.set()
+
+    def child_said(
+        self, event: JsonObject, origin: ChildTarget | ActorTarget | None, speaker: tuple[str, int] | None
+    ) -> None:
+        self._own.append(Envelope(Deliver(event=event, origin=origin), child=speaker, is_external=False))
+        self._arrived.set()
+
+    def children_came_to_rest(self) -> None:
         self._arrived.set()
 
     def keep_running(self, work: Awaitable[Any], label: str) -> None:
@@ -251,7 +287,7 @@ class Resident:
         except BaseException:
             self._inbox.appendleft(envelope)  # closing: answered with all the others that wait
             raise
-        if envelope.child is not None:
+        if envelope.child is not None and envelope.is_last_word:
             self._children.forget(*envelope.child)
         self._runtime.delivery.release(envelope.mail)
         if envelope.is_external:
@@ -417,8 +453,10 @@ class Resident:
         mail, delivery = envelope.mail, self._runtime.delivery
         if not isinstance(error, PerdureError):
             logger.error("turn failed", instance=str(self.address), exc_info=error)
-        if envelope.child is not None:
-            await self._word_of_child_failed(envelope, *envelope.child, error)
+        if isinstance(envelope.message, Deliver) and (
+            envelope.child is not None or envelope.message.origin is not None
+        ):
+            await self._word_of_child_failed(envelope, envelope.message.event["type"], error)
             return
         if isinstance(error, MailGone):
             logger.debug("mail was applied or cancelled meanwhile", instance=str(self.address))
@@ -433,22 +471,23 @@ class Resident:
             logger.warning("a report was not applied", instance=str(self.address), error=text_of(error))
         envelope.fail(error)
 
-    async def _word_of_child_failed(self, envelope: Envelope, child_id: str, session: int, error: Exception) -> None:
-        """What a service did should not be lost to a store that fails for a moment; and a machine that cannot take its
-        result has at least to learn that there was an error."""
-        log = logger.bind(instance=str(self.address), child=child_id, error=text_of(error))
-        message = Deliver(event={"type": error_platform_type(child_id), "data": error_data(error)})
-        is_error = isinstance(envelope.message, Deliver) and envelope.message.event["type"] == message.event["type"]
+    async def _word_of_child_failed(self, envelope: Envelope, event_type: str, error: Exception) -> None:
+        """What a child did should not be lost to a store that fails for a moment; and a machine that cannot take the
+        last word of one has at least to learn that there was an error."""
+        log = logger.bind(instance=str(self.address), type=event_type, error=text_of(error))
         if isinstance(error, StoreError) and self._time_left > 0:
-            log.warning("the word of a service could not be stored, will be tried again")
+            log.warning("the word of a child could not be stored, will be tried again")
             await self._runtime.clock.sleep(min(STORE_RETRY_MILLISECONDS, self._time_left))
             self._own.appendleft(envelope)
-        elif not isinstance(error, StoreError) and not is_error:
-            log.warning("the word of a service failed in the machine")
-            self._own.appendleft(Envelope(message, child=(child_id, session), is_external=False))
+        elif envelope.child is None or not envelope.is_last_word:
+            log.warning("the word of a child was not applied")
+        elif not isinstance(error, StoreError) and event_type != error_platform_type(envelope.child[0]):
+            log.warning("the word of a child failed in the machine")
+            message = Deliver(event={"type": error_platform_type(envelope.child[0]), "data": error_data(error)})
+            self._own.appendleft(Envelope(message, child=envelope.child, is_last_word=True, is_external=False))
         else:
-            log.warning("the word of a service was not applied")
-            self._children.forget(child_id, session)
+            log.warning("the word of a child was not applied")
+            self._children.forget(*envelope.child)
 
 
 def title_of(message: Message) -> str:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from perdure.clock import Clock
+from perdure.clock import TimerClock
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.delivery import Delivery
 from perdure.durable.host import Host
@@ -68,7 +68,7 @@ class Runtime:
     """
 
     def __init__(
-        self, store: Store, host: Host, *, clock: Clock, entropy: Entropy, settings: RuntimeSettings | None = None
+        self, store: Store, host: Host, *, clock: TimerClock, entropy: Entropy, settings: RuntimeSettings | None = None
     ) -> None:
         self.store = store
         self.host = host

@@ -40,6 +40,7 @@ from perdure.errors import (
 from perdure.json_value import Json, JsonObject, decode_json, encode_json, json_copy
 from perdure.statechart import step as engine
 from perdure.statechart.effect import (
+    ActorTarget,
     Cancel,
     ChildTarget,
     Done,
@@ -50,6 +51,7 @@ from perdure.statechart.effect import (
     Send,
     StartChild,
     StopChild,
+    Target,
 )
 from perdure.statechart.event import INIT, STOP, done_invoke_type, error_platform_type
 from perdure.statechart.snapshot import Snapshot, encode_snapshot
@@ -140,7 +142,8 @@ def turn(
                 sender=sender_of(message.sender),
             ),
         )
-    work.deliver(message.event, message.sender, has_ended=message.is_platform and not family.is_progress(message))
+    has_ended = message.is_platform and not family.is_progress(message)
+    work.deliver(message.event, message.sender, has_ended=has_ended, origin=message.origin)
     return work.finish(consumed=message.mail_id, receipt=message.receipt)
 
 
@@ -254,11 +257,15 @@ class Work:
 
     # -- macrosteps --------------------------------------------------------------------------------
 
-    def deliver(self, event: JsonObject, sender: Address | None, *, has_ended: bool = False) -> None:
-        """The event's macrostep. Its sender can be answered, unless it ``has_ended``."""
+    def deliver(
+        self, event: JsonObject, sender: Address | None, *, has_ended: bool = False, origin: Target | None = None
+    ) -> None:
+        """The event's macrostep. Its sender, or ``origin`` in its place, can be answered, unless it ``has_ended``."""
         scope = self.scope
         if sender is not None and not has_ended:
-            scope = msgspec.structs.replace(scope, origin=InstanceTarget(sender.machine, sender.instance))
+            origin = InstanceTarget(sender.machine, sender.instance)
+        if origin is not None:
+            scope = msgspec.structs.replace(scope, origin=origin)
         step = engine.transition(self.definition.machine, self.snapshot, event, scope=scope)
         self.absorb(step, event, sender)
 
@@ -344,7 +351,7 @@ class Work:
             receivers = [(Address(self.address.org, target.machine, target.instance), effect.event)]
         elif isinstance(target, ParentTarget):
             receivers = [(parent.address, family.event_for(parent, effect.event)) for parent in self.parents]
-        elif isinstance(target, ChildTarget):
+        elif isinstance(target, (ChildTarget, ActorTarget)):
             self.effects.append(effect)
             return
         else:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from perdure.actors.child_runner import error_data
+from perdure.actors.actor import error_data
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.host import World
@@ -41,9 +41,10 @@ from perdure.errors import (
 from perdure.hosts.http_functions import ask_handler, ask_response_mapper, http_api_of
 from perdure.logs import get_logger
 from perdure.statechart.callables import Meta, accepted_parameters, call_with
-from perdure.statechart.effect import ChildTarget, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
-from perdure.statechart.event import ERROR_COMMUNICATION, ERROR_EXECUTION
+from perdure.statechart.effect import Cancel, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
+from perdure.statechart.event import ERROR_EXECUTION
 from perdure.statechart.machine import Machine
+from perdure.statechart.reference import instance_reference
 
 __all__ = ["InProcessHost", "load_definition"]
 
@@ -119,21 +120,23 @@ class InProcessHost:
             if isinstance(effect, RunAction):
                 self._run_action(machine, effect, world)
             elif isinstance(effect, StartChild):
-                world.start_child(effect, machine.services[effect.source])
+                behavior = effect.behavior
+                world.start_child(effect, machine.services[effect.source] if behavior is None else behavior)
             elif isinstance(effect, StopChild):
                 world.stop_child(effect)
+            elif isinstance(effect, Send):
+                world.send_to_child(effect)
+            elif isinstance(effect, Cancel):
+                world.cancel_sends(effect)
             elif isinstance(effect, Log):
                 logger.info("log", instance=str(world.address), label=effect.label, value=effect.value)
             elif isinstance(effect, Warn):
                 logger.warning(effect.message, instance=str(world.address))
-            elif isinstance(effect, Send) and isinstance(effect.target, ChildTarget):
-                message = f"the service {effect.target.id!r} takes no events, so {effect.event['type']!r} is lost"
-                logger.warning(message, instance=str(world.address))
-                world.report({"type": ERROR_COMMUNICATION, "data": {"message": message}})
 
     def _run_action(self, machine: Machine, effect: RunAction, world: World) -> None:
         function = machine.actions[effect.action]
-        meta = Meta(snapshot=None, params=effect.params)
+        reference = instance_reference(world.address.machine, world.address.instance)
+        meta = Meta(snapshot=None, params=effect.params, reference=reference)
         try:
             result = call_with(function, accepted_parameters(function), effect.context, effect.event, meta)
         except KeyboardInterrupt:
