@@ -98,6 +98,10 @@ class Host(Protocol):
         """
         ...
 
+    async def event_schemas(self, version: VersionRecord) -> dict[str, JsonObject]:
+        """The JSON Schemas of the events that the version declares, by event type. Raises ``MachineCodeError``."""
+        ...
+
     async def http_event(self, version: VersionRecord, slug: str, request: HttpRequest) -> HttpEvent:
         """Ask the handler of a slug. Raises ``NotFound`` when the version has none, ``HttpHandlerFailed``."""
         ...

@@ -38,7 +38,9 @@ from perdure.errors import (
     PerdureError,
     text_of,
 )
+from perdure.hosts.event_schemas import event_schemas
 from perdure.hosts.http_functions import ask_handler, ask_response_mapper, http_api_of
+from perdure.json_value import JsonObject
 from perdure.logs import get_logger
 from perdure.statechart.callables import Meta, accepted_parameters, call_with
 from perdure.statechart.effect import Cancel, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
@@ -107,6 +109,9 @@ class InProcessHost:
         except BaseException as error:
             logger.exception("turn failed", instance=str(address))
             raise EventFailed(f"the code of machine {version.machine!r} raised {type(error).__name__}") from error
+
+    async def event_schemas(self, version: VersionRecord) -> dict[str, JsonObject]:
+        return event_schemas(self._definition(version).machine)
 
     async def http_event(self, version: VersionRecord, slug: str, request: HttpRequest) -> HttpEvent:
         return ask_handler(self._definition(version).http_api, version.machine, slug, request)

@@ -21,6 +21,7 @@ from perdure.clock import Clock
 from perdure.durable.runtime import Runtime
 from perdure.entropy import Entropy
 from perdure.server import (
+    documents,
     health,
     http_api,
     instances,
@@ -109,5 +110,6 @@ def _routes(services: Services) -> list[BaseRoute]:
         *keys.routes(services),
         *providers.routes(services),
         *orgs.routes(services),
+        *documents.routes(services),
         *health.routes(services),
     ]

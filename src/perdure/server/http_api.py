@@ -47,7 +47,10 @@ def routes(services: Services) -> list[Route]:
 
 
 class HttpApiEndpoint:
-    """Any method, no token."""
+    """Any method but OPTIONS, no token."""
+
+    operations = frozenset({"DELETE", "GET", "PATCH", "POST", "PUT"})
+    """The methods that are documented; a machine may give others a meaning."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

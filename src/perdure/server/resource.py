@@ -8,7 +8,7 @@ without rights learns nothing, not even which names exist.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 from urllib.parse import parse_qs
@@ -177,6 +177,11 @@ class Resource:
         if "GET" in operations:
             self._operations["HEAD"] = operations["GET"]
         self._allowed = ", ".join(sorted({*self._operations, "OPTIONS"}))
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """By method; ``HEAD`` is there wherever ``GET`` is."""
+        return self._operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation = self._operations.get(scope["method"])
