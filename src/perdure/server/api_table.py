@@ -7,8 +7,9 @@ not exist, and one that is here is a promise.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from perdure import wire, wire_access
@@ -48,7 +49,11 @@ class Endpoint:
     """The type of its JSON answer; ``None`` for an answer without a body."""
     refusals: tuple[int, ...] = ()
     details: str = ""
+    links: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """Where one can go from its success: for a method and a path, where each parameter comes from."""
 
+
+_INSTANCE = "/machines/{machineSlug}/i/{instanceSlug}"
 
 _CURSOR = Query("cursor", "Where the page before ended; absent for the first page.", {"type": "string"})
 _GZIP = Query("gzip", "Announces code that is gzipped; needs no value.", {"type": "string"})
@@ -70,7 +75,7 @@ _EXCHANGE_FORM = {
         "grant_type": {"const": wire_access.TOKEN_EXCHANGE},
         "audience": {
             "type": "string",
-            "pattern": f"^{wire_access.EXCHANGE_AUDIENCE}/[a-zA-Z0-9_-]{{1,128}}/[a-zA-Z0-9_-]{{1,128}}$",
+            "pattern": f"^{re.escape(wire_access.EXCHANGE_AUDIENCE)}/[a-zA-Z0-9_-]{{1,128}}/[a-zA-Z0-9_-]{{1,128}}$",
         },
         "requested_token_type": {"const": wire_access.ACCESS_TOKEN_TYPE},
         "subject_token": {"type": "string", "minLength": 1},
@@ -96,6 +101,16 @@ _MACHINES = (
         body=wire.CreateMachine,
         status=201,
         refusals=(409,),
+        links={
+            (method, path): {"machineSlug": "$request.body#/slug"}
+            for method, path in (
+                ("GET", "/machines/{machineSlug}"),
+                ("GET", "/machines/{machineSlug}/v"),
+                ("GET", "/machines/{machineSlug}/i"),
+                ("POST", "/machines/{machineSlug}"),
+                ("POST", "/machines/{machineSlug}/v"),
+            )
+        },
     ),
     Endpoint(
         method="GET",
@@ -114,6 +129,19 @@ _MACHINES = (
         body=wire.CreateInstance,
         answer=wire.State,
         refusals=(409, 413, 422),
+        links={
+            (method, path): {
+                "machineSlug": "$request.path.machineSlug",
+                "instanceSlug": "$request.body#/slug",
+            }
+            for method, path in (
+                ("GET", _INSTANCE),
+                ("GET", f"{_INSTANCE}/admin"),
+                ("GET", f"{_INSTANCE}/events"),
+                ("POST", f"{_INSTANCE}/events"),
+                ("PUT", f"{_INSTANCE}/status"),
+            )
+        },
         details="The context is merged over the machine's own, key by key. `allow_write` is asked.",
     ),
     Endpoint(
@@ -171,8 +199,6 @@ _VERSIONS = (
         refusals=(403, 404, 413),
     ),
 )
-
-_INSTANCE = "/machines/{machineSlug}/i/{instanceSlug}"
 
 _INSTANCES = (
     Endpoint(

@@ -17,11 +17,12 @@ from perdure.json_value import JsonObject
 from perdure.server.api_table import ENDPOINTS, Endpoint
 from perdure.tokens import SCOPES
 
-__all__ = ["EVENTS_PATH", "machine_path", "openapi_document"]
+__all__ = ["EVENTS_PATH", "machine_path", "openapi_document", "operation_id"]
 
 _REFERENCE = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": f"^{wire.NAME_PATTERN}$"}
 _ID = {"type": "string", "minLength": 1}
+_PLACE = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 2048}, {"type": "null"}]}
 _SHORT = {"type": "string", "minLength": 1, "maxLength": 256}
 
 EVENTS_PATH = "/machines/{machineSlug}/i/{instanceSlug}/events"
@@ -39,6 +40,16 @@ _PATH_PARAMETERS: Mapping[str, JsonObject] = {
 
 # What the types of Python do not say and the server checks all the same.
 _NARROWER: Mapping[str, Mapping[str, JsonObject]] = {
+    "DeleteIdentityProvider": {"aud": _PLACE, "iss": _PLACE},
+    "SendEvent": {
+        "event": {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "object", "required": ["type"], "properties": {"type": {"type": "string", "minLength": 1}}},
+            ]
+        }
+    },
+    "UpsertIdentityProvider": {"aud": _PLACE, "iss": _PLACE},
     "CreateMachine": {"slug": _NAME, "indexes": {"type": "array", "items": _NAME, "uniqueItems": True}},
     "CreateInstance": {"slug": _NAME},
     "CreateKey": {
@@ -112,7 +123,7 @@ def _operation(endpoint: Endpoint) -> JsonObject:
     operation: JsonObject = {
         "tags": [endpoint.tag],
         "summary": endpoint.about,
-        "operationId": _operation_id(endpoint),
+        "operationId": operation_id(endpoint.method, endpoint.path),
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint),
         "security": [{"token": [scope]} for scope in endpoint.scopes],
@@ -128,9 +139,10 @@ def _operation(endpoint: Endpoint) -> JsonObject:
     return operation
 
 
-def _operation_id(endpoint: Endpoint) -> str:
-    words = re.findall(r"[A-Za-z]+", endpoint.path)
-    return "".join([endpoint.method.lower(), *(word[0].upper() + word[1:] for word in words)])
+def operation_id(method: str, path: str) -> str:
+    """What programs call an endpoint: ``getMachinesMachineSlug``."""
+    words = re.findall(r"[A-Za-z]+", path)
+    return "".join([method.lower(), *(word[0].upper() + word[1:] for word in words)])
 
 
 def _parameters(endpoint: Endpoint) -> list[JsonObject]:
@@ -153,6 +165,11 @@ def _parameters(endpoint: Endpoint) -> list[JsonObject]:
 
 def _responses(endpoint: Endpoint) -> JsonObject:
     success: JsonObject = {"description": "Done."}
+    if endpoint.links:
+        success["links"] = {
+            f"{method} {path}": {"operationId": operation_id(method, path), "parameters": dict(parameters)}
+            for (method, path), parameters in endpoint.links.items()
+        }
     if endpoint.answer is not None:
         success["content"] = {"application/json": {"schema": _schema(endpoint.answer)}}
     elif endpoint.media_type == "text/html":

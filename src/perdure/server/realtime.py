@@ -37,6 +37,7 @@ from perdure.server.auth import Principal
 from perdure.server.edge import CORS_HEADERS
 from perdure.server.instances import public_context
 from perdure.server.problems import (
+    MethodNotAllowed,
     TooManySubscriptions,
     UpgradeRequired,
     code_of,
@@ -81,6 +82,8 @@ class _RefusePlainHttp:
     """Says what is wrong when a proxy or a browser's address bar asks for the WebSocket over plain HTTP."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed(scope["method"], "GET, HEAD, OPTIONS")
         raise UpgradeRequired("this is a WebSocket endpoint; does a proxy on the way drop the upgrade header?")
 
 
