@@ -70,8 +70,13 @@ test-slow: $(STAMP) ## the slow tests: real processes, long simulations
 	@$(PYTEST) -n $(JOBS) -m slow $(ARGS) || { status=$$?; [ $$status -eq 5 ] && echo "there are no slow tests"; }
 
 .PHONY: simulate
-simulate: $(STAMP) ## random worlds with a failing store: 3000 of them, `SEEDS=a:b` others, `SEED=n` one with its log
-	$(if $(SEED),,SEEDS=$${SEEDS:-1000:4000}) SEED=$(SEED) $(PYTEST) tests/simulation -n $(if $(SEED),0,$(JOBS)) $(ARGS)
+simulate: $(STAMP) ## random worlds that fail and die: 3000 of them, `SEEDS=a:b` others, `SEED=n` one with its story
+	$(if $(SEED),,SEEDS=$${SEEDS:-1000:4000}) SEED=$(SEED) $(PYTEST) tests/simulation/test_random_worlds.py \
+	  -n $(if $(SEED),0 -s -k promised,$(JOBS)) $(ARGS)
+
+.PHONY: simulate-mutants
+simulate-mutants: $(STAMP) ## five bugs put in by hand, and after how many random worlds each is found
+	@$(BIN)/python -m tests.simulation.mutants
 
 .PHONY: torture
 torture: $(STAMP) ## kill a server under load 200 times and check what its clients were told; `KILLS=n SEED=n`

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from perdure import Address, Machine, Scope, Snapshot
+from perdure import Address, Machine, Snapshot
 from perdure.durable.records import InstanceRecord, JournalEntry, Mail
-from perdure.statechart import step as engine
-from perdure.statechart.event import INIT, STOP
-from perdure.statechart.snapshot import decode_snapshot, encode_snapshot
+from tests.simulation.store import replayed
 from tests.simulation.world import ORG, RandomWorld, Request
 
 __all__ = ["violations"]
@@ -49,17 +47,9 @@ async def journal(world: RandomWorld, address: Address) -> list[JournalEntry]:
 
 def replayed_otherwise(machine: Machine, record: InstanceRecord, entries: list[JournalEntry]) -> list[str]:
     found: list[str] = []
-    scope = Scope(has_parent=bool(record.parents))
     snapshot: Snapshot | None = None
     for entry in entries:
-        if snapshot is None:
-            assert entry.event["type"] == INIT
-            step = engine.initial(machine, None, scope=scope)
-        elif entry.event["type"] == STOP:
-            step = engine.stop(machine, snapshot, scope=scope)
-        else:
-            step = engine.transition(machine, snapshot, entry.event, scope=scope)
-        snapshot = decode_snapshot(encode_snapshot(step.snapshot))
+        snapshot = replayed(machine, snapshot, entry, has_parent=bool(record.parents))
         if snapshot.value != entry.state:
             found.append(
                 f"{record.address}: the journal has {entry.state} after {entry.event}, replay {snapshot.value}"
@@ -136,6 +126,9 @@ def mail_broken(world: RandomWorld, dead: list[Mail]) -> list[str]:
     for mail in world.store.sent:
         if mail.id in place and mail.id in buried:
             found.append(f"mail {mail.id} was applied and is a dead letter")
+        is_over = mail.id in place or mail.id in buried or mail.id in world.store.void
+        if not is_over and (mail.is_delayed or not world.deletes.get(mail.target)):
+            found.append(f"mail {mail.id} of kind {mail.kind} from {mail.sender} to {mail.target} is lost")
         if mail.is_delayed:
             continue
         pair = (mail.sender, mail.target)
@@ -143,8 +136,6 @@ def mail_broken(world: RandomWorld, dead: list[Mail]) -> list[str]:
             if place[mail.id] < last.get(pair, -1):
                 found.append(f"mail {mail.id} from {mail.sender} to {mail.target} was overtaken")
             last[pair] = place[mail.id]
-        elif mail.id not in buried and not world.deletes.get(mail.target):
-            found.append(f"mail {mail.id} of kind {mail.kind} from {mail.sender} to {mail.target} is lost")
     return found
 
 

@@ -1,7 +1,8 @@
 """Seeds of worlds in which something broke once, and what it was. They are run every time.
 
-A seed stands for its world only as long as the machines and the clients of the worlds stay as they are: who changes
-those keeps in mind that each of these has a test of its own in ``tests/durable``, which stays.
+A seed stands for its world only as long as the machines, the clients and the faults of the worlds stay as they are: who
+changes those keeps in mind that each of these has a test of its own in ``tests/durable``, which stays. The first three
+broke in worlds whose runtimes could not die at an await yet.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
 """A random world: clients, machines, a store that fails, a clock that moves, crashes; all out of one seed.
 
-It runs in epochs. In each, a fresh runtime works over the same inner store through fresh faults while clients do
-random things, and at its end the runtime closes or crashes. The last epoch has no faults: the world comes to rest, and
-what it has come to is judged by ``tests.simulation.invariants``.
+It runs in epochs. In each, a fresh runtime works over the same inner store, through a fresh disk and fresh faults,
+while clients do random things; it may die at any await, with its clients, and otherwise closes at the end. Now and then
+two runtimes serve the same store at once. The last epoch has no faults: the world comes to rest.
+
+What was promised is checked at every commit (``AuditedStore``), whenever machine code is run and whenever a client is
+answered; what it has all come to at rest is judged by ``tests.simulation.invariants``.
 """
 
 from __future__ import annotations
@@ -11,23 +14,30 @@ import asyncio
 import contextlib
 import itertools
 import random  # noqa: TID251 - seeded: a seed is a world
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from perdure import Address, PerdureError, Runtime, RuntimeSettings
-from perdure.durable.commit import Commit
-from perdure.durable.records import Mail, OrgRecord
+from perdure import Address, Machine, PerdureError, Runtime, RuntimeSettings
+from perdure.durable.records import OrgRecord
+from perdure.durable.store import Store
 from perdure.hosts.in_process import InProcessHost
-from perdure.stores.memory import MemoryStore
 from perdure.testing.faulty_store import Faults, with_faults
 from perdure.testing.simulated_clock import CountingEntropy, SimulatedClock
 from tests.simulation.machines import definitions
+from tests.simulation.process import Process, tasks_belong_to_their_process
+from tests.simulation.store import AuditedStore, Disk, Wear, as_store
 
-__all__ = ["ORG", "AuditedStore", "RandomWorld", "Reading", "Request"]
+__all__ = ["ORG", "Bugs", "RandomWorld", "Reading", "Request"]
 
 ORG = "org_simulation"
 INSTANCES = 3
 """Of each machine that clients create."""
+TWINS = 0.15
+"""How often two runtimes serve the same store at once."""
+MORTAL = 0.6
+"""How often a runtime is given an end: so many steps, of all its tasks together, up to ``STEPS_MAX``."""
+STEPS_MAX = 600
 REST_SECONDS_MAX = 600
 
 
@@ -55,45 +65,69 @@ class Reading:
     ts: float
 
 
-class AuditedStore(MemoryStore):
-    """The inner store. It keeps account of what was committed, which outlives every crash."""
+class Bugs:
+    """What a mutant changes; none of it in a world that is as it should be. See ``tests.simulation.mutants``."""
 
-    def __init__(self, clock: SimulatedClock) -> None:
+    def host(self, runtime_of: Callable[[], Runtime]) -> InProcessHost:
+        return InProcessHost()
+
+    def store(self, store: Store, inner: AuditedStore) -> Store:
+        return store
+
+    def planted(self) -> contextlib.AbstractContextManager[object]:
+        """While this is entered, the runtime itself is another."""
+        return contextlib.nullcontext()
+
+
+class ClockOnTheWall(SimulatedClock):
+    """Sleeps by its own time; what it shows can be set, as a computer's clock can."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.clock = clock
-        self.sent: list[Mail] = []
-        self.applied: list[str] = []
-        self.failures: list[str] = []
+        self.shift = 0.0
+        self.moved: Callable[[], None] = lambda: None
 
-    async def commit(self, commit: Commit) -> None:
-        before = await self.load(commit.record.address)
-        pending = {mail.id: mail for mail in await self.pending_mail(commit.record.address)}
-        await super().commit(commit)
-        if before is not None and not commit.record.ts > before.ts:
-            self.failures.append(f"ts of {commit.record.address} went from {before.ts} to {commit.record.ts}")
-        for mail_id in commit.consumed:
-            if pending[mail_id].due_at > self.clock.now():
-                self.failures.append(
-                    f"mail {mail_id} was applied {pending[mail_id].due_at - self.clock.now()} ms early"
-                )
-        self.applied += commit.consumed
-        self.sent += commit.mail
+    def now(self) -> float:
+        return super().now() + self.shift
+
+    def set_by(self, milliseconds: float) -> None:
+        """Set it forward, or back."""
+        self.shift += milliseconds
+        self.moved()
+
+    async def advance(self, milliseconds: float) -> None:
+        await super().advance(milliseconds)
+        self.moved()
+
+
+@dataclass(slots=True)
+class Site:
+    """A runtime, its process, and what stands between it and the inner store."""
+
+    process: Process
+    runtime: Runtime
+    faults: Faults
 
 
 @dataclass
 class RandomWorld:
     seed: int
+    bugs: Bugs = field(default_factory=Bugs)
     requests: list[Request] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     deletes: dict[Address, int] = field(default_factory=dict)
+    story: list[str] = field(default_factory=list)
+    """What the world did, for whoever has to find out why something broke."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        self.clock = SimulatedClock()
+        self.clock = ClockOnTheWall()
         self.entropy = CountingEntropy()
-        self.store = AuditedStore(self.clock)
+        self.store = AuditedStore(self.clock.now, self._machine_of)
+        self.clock.moved = self.store.clock_moved
         self.definitions = definitions(is_accepted=self._is_accepted, act=self._act, service=self._serve)
+        self._replayed_definitions = definitions(is_accepted=lambda: True, act=self._act, service=self._serve)
         self.addresses = [
             Address(ORG, machine, f"i{number}")
             for machine in ("teller", "caller", "parent")
@@ -104,7 +138,19 @@ class RandomWorld:
         self._moments = itertools.count(1)
         self._performed: set[tuple[str, int]] = set()
 
+    def tell(self, what: str) -> None:
+        self.story.append(f"{self.clock.now() - 1_000_000:>9,.0f} ms  {what}")
+
+    def found(self, what: str) -> None:
+        """Something is not as promised."""
+        self.failures.append(what)
+        self.tell(f"VIOLATION {what}")
+
     # -- user code ---------------------------------------------------------------------------------
+
+    def _machine_of(self, name: str) -> Machine:
+        """For replays: what is replayed has been accepted once."""
+        return self._replayed_definitions[name].machine
 
     def _is_accepted(self) -> bool:
         if self.is_live and self.chance.random() < 0.1:
@@ -129,7 +175,7 @@ class RandomWorld:
         """Nothing is performed that was not committed, nor anything twice."""
         number: int = event["number"]
         if (kind, number) in self._performed:
-            self.failures.append(f"{kind} {number} was performed twice")
+            self.found(f"{kind} {number} was performed twice")
         self._performed.add((kind, number))
         journals = [await self.store.journal(address, cursor=None, limit=10_000) for address in self.addresses]
         is_deleted = any(
@@ -137,67 +183,116 @@ class RandomWorld:
             for request in self.requests
         )
         if not is_deleted and not any(entry.event.get("number") == number for page in journals for entry in page.rows):
-            self.failures.append(f"{kind} {number} was performed without its commit")
+            self.found(f"{kind} {number} was performed without its commit")
         return number
 
     # -- epochs ------------------------------------------------------------------------------------
 
     async def run(self) -> None:
+        tasks_belong_to_their_process(asyncio.get_running_loop())
         await self.store.create_org(OrgRecord(id=ORG, name="simulation", created_at=0.0))
-        for _ in range(self.chance.randint(1, 3)):
-            await self._epoch()
-        self.is_live = False
-        runtime = await self._start(Faults())
-        await self._rest(runtime)
-        await runtime.close()
+        with self.bugs.planted():
+            for _ in range(self.chance.randint(1, 3)):
+                await self._epoch()
+            self.is_live = False
+            site = self._site(Process(), Faults(), Wear())
+            await self._until(site, self._started(site))
+            await self._rest(site.runtime)
+            await site.runtime.close()
 
-    async def _start(self, faults: Faults) -> Runtime:
+    async def _epoch(self) -> None:
+        """One or two runtimes, and clients that do random things, until all is closed or dead."""
+        sites = [self._worn_site() for _ in range(2 if self.chance.random() < TWINS else 1)]
+        for site in sites:
+            await self._until(site, self._started(site))
+        clients: list[asyncio.Task[None]] = []
+        for _ in range(self.chance.randint(10, 40)):
+            alive = [site for site in sites if not site.process.is_dead]
+            if alive:
+                await self._step(self.chance.choice(alive), clients, is_alone=len(sites) == 1)
+        for site in sites:
+            if self.chance.random() < 0.3:
+                site.process.die()
+            await self._until(site, site.runtime.close())
+            await self._end(site)
+        waiting = [client for client in clients if not client.done()]
+        if waiting:
+            _, waiting_still = await asyncio.wait(waiting, timeout=10)
+            if waiting_still:
+                self.found(f"{len(waiting_still)} clients wait for ever after closing")
+
+    def _worn_site(self) -> Site:
+        """A runtime that fails in some of the ways there are."""
+        rate = self.chance.choice((0.0, 0.0, 0.02, 0.1))
+        faults = Faults(self.chance, before=rate, after=rate, delays_max=self.chance.choice((0, 3, 10)))
+        wear = Wear(
+            group_lost=self.chance.choice((0.0, 0.05)),
+            group_torn=self.chance.choice((0.0, 0.1)),
+            news_lost=self.chance.choice((0.0, 0.05)),
+            mail_again=self.chance.choice((0.0, 0.3)),
+            ticks_max=self.chance.choice((0, 2, 8)),
+        )
+        steps = self.chance.randint(1, STEPS_MAX) if self.chance.random() < MORTAL else None
+        self.tell(f"a runtime begins: faults {rate}, {wear}, dies after {steps} steps")
+        return self._site(Process(steps), faults, wear)
+
+    def _site(self, process: Process, faults: Faults, wear: Wear) -> Site:
+        store = with_faults(as_store(Disk(self.store, self.chance, wear)), faults)
         runtime = Runtime(
-            with_faults(self.store, faults),
-            InProcessHost(),
+            self.bugs.store(store, self.store),
+            self.bugs.host(lambda: runtime),
             clock=self.clock,
             entropy=self.entropy,
             settings=RuntimeSettings(closing_grace=0, cached_instances=self.chance.choice((1, 3, 1_000))),
         )
+        return Site(process, runtime, faults)
+
+    async def _started(self, site: Site) -> None:
+        worn, site.runtime.store = site.runtime.store, self.store  # registering meets no faults
         for name, definition in self.definitions.items():
-            runtime.store = self.store  # registering meets no faults
-            await runtime.register(ORG, name, definition)
-        runtime.store = with_faults(self.store, faults)
-        await runtime.start()
-        return runtime
+            await site.runtime.register(ORG, name, definition)
+        site.runtime.store = worn
+        await site.runtime.start()
 
-    async def _epoch(self) -> None:
-        rate = self.chance.choice((0.0, 0.02, 0.1))
-        faults = Faults(self.chance, before=rate, after=rate, delays_max=self.chance.choice((0, 3, 10)))
-        runtime = await self._start(faults)
-        clients: list[asyncio.Task[None]] = []
-        for _ in range(self.chance.randint(10, 40)):
-            await self._step(runtime, clients)
-        if self.chance.random() < 0.6:
-            faults.crash()
-        await runtime.close()
-        if clients:
-            _, waiting = await asyncio.wait(clients, timeout=10)
-            if waiting:
-                self.failures.append(f"{len(waiting)} clients wait for ever after closing")
+    async def _until(self, site: Site, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in a process, until it is done or the process is dead."""
+        doing = site.process.run(work)
+        while not doing.done() and not site.process.is_dead:  # noqa: ASYNC110 - death tells nobody
+            await asyncio.sleep(0)
+        if doing.done():
+            await doing
 
-    async def _step(self, runtime: Runtime, clients: list[asyncio.Task[None]]) -> None:
+    async def _end(self, site: Site) -> None:
+        """Leave nothing behind of a process that is closed, or dead."""
+        if site.process.is_dead:
+            self.tell(f"a runtime has died after {site.process.taken} steps")
+            site.faults.crash()
+            site.runtime.watchdog.close()
+            site.runtime.threads.shutdown(wait=False)
+        await site.process.bury()
+
+    async def _step(self, site: Site, clients: list[asyncio.Task[None]], *, is_alone: bool) -> None:
         address = self.chance.choice(self.addresses)
-        kind = self.chance.random()
-        if kind < 0.15:
-            await self.clock.advance(self.chance.choice((1, 100, 1_000, 4_000, 30_000)))
+        kind, runtime = self.chance.random(), site.runtime
+        if kind < 0.13:
+            await self._let_time_pass(self.chance.choice((1, 100, 1_000, 4_000, 30_000)))
+        elif kind < 0.15:
+            shift = self.chance.choice((-100_000, -2_000, 2_000, 100_000))
+            self.tell(f"the clock is set by {shift} ms")
+            self.clock.set_by(shift)
         elif kind < 0.25:
             for _ in range(self.chance.randint(1, 30)):
                 await asyncio.sleep(0)
         elif kind < 0.28:
             status = self.chance.choice(("paused", "running"))
-            clients.append(asyncio.create_task(tolerant(runtime.set_status(address, status))))  # type: ignore[arg-type]  # one of the two
+            clients.append(site.process.run(tolerant(runtime.set_status, address, status)))
         elif kind < 0.31 and address.machine != "parent":
-            clients.append(asyncio.create_task(self._delete(runtime, address)))
+            clients.append(site.process.run(self._delete(runtime, address)))
         elif kind < 0.40:
-            clients.append(asyncio.create_task(tolerant(self._read(runtime, address))))
+            if is_alone:  # of two, each may show what it knew last
+                clients.append(site.process.run(tolerant(self._read, runtime, address)))
         else:
-            sending = asyncio.create_task(self._send(runtime, address, self._event_for(address)))
+            sending = site.process.run(self._send(runtime, address, self._event_for(address)))
             clients.append(sending)
             if self.chance.random() < 0.1:
                 await asyncio.sleep(0)
@@ -206,6 +301,10 @@ class RandomWorld:
                 await asyncio.wait(
                     [sending, asyncio.create_task(spin(self.chance.randint(1, 60)))], return_when="FIRST_COMPLETED"
                 )
+
+    async def _let_time_pass(self, milliseconds: float) -> None:
+        self.tell(f"{milliseconds:,} ms pass")
+        await self.clock.advance(milliseconds)
 
     # -- clients -----------------------------------------------------------------------------------
 
@@ -225,15 +324,23 @@ class RandomWorld:
     async def _send(self, runtime: Runtime, address: Address, event: dict[str, Any]) -> None:
         if await self.store.load(address) is None:
             await self.clock.advance(1)  # two lives of an instance differ in the time of their beginning
-            await tolerant(runtime.create_instance(address))
+            await tolerant(runtime.create_instance, address)
         life = self.deletes.get(address, 0)
         request = Request(address, event["number"], life, next(self._moments))
         self.requests.append(request)
+        self.tell(f"{address} is sent {event}")
         try:
             answer = await runtime.send(address, event)
-        except PerdureError:
+        except PerdureError as error:
+            self.tell(f"{address} does not take {event['number']}: {error}")
             return
         request.ended_at, request.ts = next(self._moments), answer.ts
+        self.tell(f"{address} has taken {event['number']}, ts {answer.ts}")
+        if life == self.deletes.get(address, 0):
+            entries = (await self.store.journal(address, cursor=None, limit=10_000)).rows
+            times = sum(entry.event.get("number") == event["number"] and entry.event == event for entry in entries)
+            if times != 1:
+                self.found(f"{event} to {address} was acknowledged, and is in the journal {times} times")
 
     async def _read(self, runtime: Runtime, address: Address) -> None:
         life, begun_at = self.deletes.get(address, 0), next(self._moments)
@@ -242,7 +349,8 @@ class RandomWorld:
 
     async def _delete(self, runtime: Runtime, address: Address) -> None:
         self.deletes[address] = self.deletes.get(address, 0) + 1
-        await tolerant(runtime.delete_instance(address))
+        self.tell(f"{address} is to be deleted")
+        await tolerant(runtime.delete_instance, address)
 
     # -- rest --------------------------------------------------------------------------------------
 
@@ -254,10 +362,10 @@ class RandomWorld:
         await self._until_idle(runtime)
         for address in self.addresses:
             if await self.store.load(address) is not None:
-                poke = asyncio.create_task(tolerant(runtime.send(address, {"type": "POKE", "number": 0})))
+                poke = asyncio.create_task(tolerant(runtime.send, address, {"type": "POKE", "number": 0}))
                 await self._until_idle(runtime)
                 if not poke.done():
-                    self.failures.append(f"{address} does not answer at rest")
+                    self.found(f"{address} does not answer at rest")
                     poke.cancel()
 
     async def _until_idle(self, runtime: Runtime) -> None:
@@ -266,15 +374,15 @@ class RandomWorld:
             if not runtime._residents and runtime.delivery.is_idle and not await self._is_mail_pending():
                 return
             await self.clock.advance(1_000)
-        self.failures.append("the world does not come to rest")
+        self.found("the world does not come to rest")
 
     async def _is_mail_pending(self) -> bool:
         return await self.store.next_mail_at(-1.0) is not None
 
 
-async def tolerant(request: Any) -> None:
+async def tolerant(request: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
     with contextlib.suppress(PerdureError):
-        await request
+        await request(*arguments)
 
 
 async def spin(times: int) -> None:

@@ -1,0 +1,15 @@
+"""The random worlds find the bugs that they are there for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS, first_seed_that_finds
+
+SEEDS_MAX = 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bug", MUTANTS)
+def test_bug_put_in_by_hand_is_found_within_100_seeds(bug: str) -> None:
+    assert first_seed_that_finds(MUTANTS[bug], SEEDS_MAX) is not None
