@@ -243,7 +243,9 @@ class RandomWorld:
             self.bugs.host(lambda: runtime),
             clock=self.clock,
             entropy=self.entropy,
-            settings=RuntimeSettings(closing_grace=0, cached_instances=self.chance.choice((1, 3, 1_000))),
+            settings=RuntimeSettings(
+                closing_grace=0, cached_instances=self.chance.choice((1, 3, 1_000)), upkeep_interval=0
+            ),
         )
         return Site(process, runtime, faults)
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from perdure.cli import instances, keys, machines
+from perdure.cli import dead_letters, instances, keys, machines
 from perdure.cli.check import check
 from perdure.cli.dev import dev
 from perdure.cli.diagram import diagram
@@ -50,6 +50,7 @@ app.command()(diagram)
 app.add_typer(machines.app, name="machines")
 app.add_typer(instances.app, name="instances")
 app.add_typer(keys.app, name="keys")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(token)
 
 

@@ -123,3 +123,36 @@ def delete_machine(
     with session.client() as client:
         client.delete_machine(machine)
     session.out.answer({"slug": machine, "deleted": True}, f"deleted {machine}")
+
+
+@app.command("retention")
+@connected
+def retention(
+    session: Session,
+    machine: MachineArgument,
+    entries: Annotated[
+        int | None, typer.Option("--entries", min=1, help="Keep so many of the newest entries of each instance.")
+    ] = None,
+    days: Annotated[float | None, typer.Option("--days", help="Keep what happened in so many days.")] = None,
+    forever: Annotated[bool, typer.Option("--forever", help="Keep everything from now on.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete at once what is no longer kept.")] = False,
+) -> None:
+    """Show or set how much of the history of its instances is kept; the newest entry of each always is.
+
+    What is no longer kept goes by itself within minutes, or at once with --prune.
+    """
+    from perdure.client import upkeep
+
+    removed = 0
+    with session.client() as client:
+        if forever or entries is not None or days is not None:
+            client.run(upkeep.set_retention(machine, entries=entries, days=days))
+        if prune:
+            removed = client.run(upkeep.shorten_journals(machine))
+        kept = client.run(upkeep.get_retention(machine))
+    limits = [f"{kept.entries:,} entries"] if kept.entries is not None else []
+    limits += [f"{kept.days:g} days"] if kept.days is not None else []
+    lines = [f"of each history of {machine} at most {' and '.join(limits)} are kept" if limits else "all is kept"]
+    if prune:
+        lines.append(f"deleted: {removed:,} entries")
+    session.out.answer({"slug": machine, **builtins(kept), "removed": removed}, *lines)

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from perdure.clock import TimerClock
+from perdure.durable.dead_letters import DeadLetters
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.delivery import Delivery
 from perdure.durable.host import Host
@@ -28,6 +29,7 @@ from perdure.durable.records import Address, InstanceRecord, InstanceStatus, Mac
 from perdure.durable.resident import Envelope, Resident
 from perdure.durable.store import Store
 from perdure.durable.upgrading import Upgrades
+from perdure.durable.upkeep import Upkeep
 from perdure.durable.watchdog import Watchdog
 from perdure.durable.watchers import InstanceState, Subscription, Watchers, state_of
 from perdure.entropy import Entropy, prefixed_id
@@ -58,6 +60,12 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long ``close`` lets running services finish."""
     receipt_lifetime: float = 86_400_000
     """How long a request with an idempotency key is answered from its receipt."""
+    log_lifetime: float = 604_800_000
+    """How long what machine code has printed and logged is kept."""
+    logs_max: int = 1_000_000
+    """How many entries of it are kept."""
+    upkeep_interval: float = 600_000
+    """How often what has had its time is deleted; 0 is for never."""
     limits: Limits = DEFAULT_LIMITS
 
 
@@ -79,6 +87,8 @@ class Runtime:
         self.keyed_requests = KeyedRequests(self)
         self.upgrades = Upgrades(self)
         self.indexes = Indexes(self)
+        self.dead_letters = DeadLetters(self)
+        self.upkeep = Upkeep(self)
         self.watchdog = Watchdog(clock, self.settings.limits.slow_turn)
         self.threads = ThreadPoolExecutor(self.settings.service_threads, thread_name_prefix="perdure-service")
         self.delivery: Delivery
@@ -97,6 +107,7 @@ class Runtime:
         self.delivery = Delivery(self)
         self.delivery.start()
         self.watchdog.start()
+        self.upkeep.start()
         self._is_open = True
 
     async def close(self) -> None:
@@ -115,6 +126,7 @@ class Runtime:
             await self.store.close()
 
     async def _drain(self) -> None:
+        await self.upkeep.close()
         await self.delivery.close()
         loops = [resident.loop for resident in self._residents.values()]
         grace = asyncio.ensure_future(self.clock.sleep(self.settings.closing_grace))

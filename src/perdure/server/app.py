@@ -21,6 +21,7 @@ from perdure.clock import Clock
 from perdure.durable.runtime import Runtime
 from perdure.entropy import Entropy
 from perdure.server import (
+    dead_letters,
     documents,
     health,
     http_api,
@@ -30,6 +31,7 @@ from perdure.server import (
     orgs,
     providers,
     realtime,
+    retention,
     token_exchange,
     versions,
 )
@@ -111,5 +113,7 @@ def _routes(services: Services) -> list[BaseRoute]:
         *providers.routes(services),
         *orgs.routes(services),
         *documents.routes(services),
+        *dead_letters.routes(services),
+        *retention.routes(services),
         *health.routes(services),
     ]
