@@ -289,6 +289,8 @@ class AdminState(WireStruct, frozen=True, kw_only=True):
     done: bool
     status: Literal["running", "paused"]
     machine_version: Version
+    desired_machine_version: Version | None = None
+    """The version it is to move to with the next event that finds it settled."""
     created_at: str
     parents: tuple[ParentTie, ...] = ()
     children: tuple[ChildSummary, ...] = ()

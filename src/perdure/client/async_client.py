@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 import httpx2
 
-from perdure import wire, wire_access
-from perdure.client import access_operations, operations
+from perdure import wire, wire_access, wire_evolution
+from perdure.client import access_operations, evolution, operations
 from perdure.client.async_live import AsyncActor, subscribe
 from perdure.client.carrying import Carrier, Outgoing, Pause, Retries, Step
 from perdure.client.credentials import Credentials, TokenSource
@@ -113,11 +113,25 @@ class AsyncClient:
         return await self.run(operations.list_versions(machine, limit))
 
     async def deploy(
-        self, machine: str, source: str, *, file_name: str, client_info: str = "", make_current: bool = True
+        self,
+        machine: str,
+        source: str,
+        *,
+        file_name: str,
+        client_info: str = "",
+        make_current: bool = True,
+        index_selectors: Mapping[str, str] | None = None,
     ) -> str:
         """Upload a machine version's source and, unless told otherwise, make it current; the id of the version."""
         return await self.run(
-            operations.deploy(machine, source, file_name=file_name, client_info=client_info, make_current=make_current)
+            operations.deploy(
+                machine,
+                source,
+                file_name=file_name,
+                client_info=client_info,
+                make_current=make_current,
+                index_selectors=index_selectors,
+            )
         )
 
     # -- instances ---------------------------------------------------------------------------------------------------
@@ -211,6 +225,80 @@ class AsyncClient:
     ) -> AsyncActor:
         """A local stand-in for an instance: ``async with client.actor(machine, instance) as actor:``."""
         return AsyncActor(self, machine, instance, context, version)
+
+    # -- migrations, upgrades, indexes -------------------------------------------------------------------------------
+
+    async def list_migrations(self, machine: str, limit: int | None = None) -> list[wire_evolution.MigrationSummary]:
+        return await self.run(evolution.list_migrations(machine, limit))
+
+    async def deploy_migration(
+        self, machine: str, source: str, *, from_version: str, to_version: str, file_name: str
+    ) -> str:
+        """Upload the source of a migration between two versions; its id."""
+        return await self.run(
+            evolution.deploy_migration(
+                machine, source, from_version=from_version, to_version=to_version, file_name=file_name
+            )
+        )
+
+    async def set_desired_version(self, machine: str, instance: str, version: str) -> None:
+        """Let an instance move to a version with the next event that finds it settled."""
+        await self.run(evolution.set_desired_version(machine, instance, version))
+
+    async def population(self, machine: str) -> list[wire_evolution.PopulatedVersion]:
+        """Which versions the instances of a machine run, oldest version first."""
+        return await self.run(evolution.population(machine))
+
+    async def plan_upgrade(
+        self,
+        machine: str,
+        version: str,
+        *,
+        instances: Sequence[str] | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> wire_evolution.UpgradeOutcomes:
+        """What an upgrade would do with some instances, or the next ones; nothing is changed."""
+        return await self.run(evolution.plan_upgrade(machine, version, instances=instances, cursor=cursor, limit=limit))
+
+    async def apply_upgrade(
+        self,
+        machine: str,
+        version: str,
+        *,
+        instances: Sequence[str] | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> wire_evolution.UpgradeOutcomes:
+        """Move some instances, or the next ones, to a version."""
+        return await self.run(
+            evolution.apply_upgrade(machine, version, instances=instances, cursor=cursor, limit=limit)
+        )
+
+    async def query_index(
+        self,
+        machine: str,
+        index: str,
+        *,
+        operator: evolution.IndexOperator | None = None,
+        value: str = "",
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[wire_evolution.IndexRow]:
+        """The values in an index with their instances, ordered by value."""
+        return await self.run(
+            evolution.query_index(machine, index, operator=operator, value=value, descending=descending, limit=limit)
+        )
+
+    async def add_index(self, machine: str, index: str, selector: str | None = None) -> None:
+        """Give a machine an index, and a selector to its versions that have none for it."""
+        await self.run(evolution.add_index(machine, index, selector))
+
+    async def rebuild_index(
+        self, machine: str, index: str, *, cursor: str | None = None, limit: int = 100
+    ) -> wire_evolution.RebuiltIndex:
+        """Index the next instances of a machine anew."""
+        return await self.run(evolution.rebuild_index(machine, index, cursor=cursor, limit=limit))
 
     # -- orgs, keys and tokens -------------------------------------------------------------------------------------
 

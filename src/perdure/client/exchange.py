@@ -135,17 +135,21 @@ def tell(
 
 
 def follow(
-    path: str, page_type: type[AnyPage], items: Callable[[AnyPage], list[Item]], limit: int | None
+    path: str,
+    page_type: type[AnyPage],
+    items: Callable[[AnyPage], list[Item]],
+    limit: int | None,
+    parameters: Mapping[str, str] | None = None,
 ) -> Operation[list[Item]]:
     """The items of a list, page by page, until ``limit`` of them are there or to the end."""
     found: list[Item] = []
-    query: dict[str, str] = {}
+    query = dict(parameters or {})
     while True:
         page = yield from ask("GET", path, page_type, query=query)
         found.extend(items(page))
         if not page.cursor or (limit is not None and len(found) >= limit):
             return found[:limit]
-        query = {"cursor": page.cursor}
+        query = {**query, "cursor": page.cursor}
 
 
 def error_of(response: Response) -> errors.PerdureError:

@@ -10,7 +10,7 @@ import base64
 import gzip
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 from urllib.parse import quote
 
@@ -46,7 +46,13 @@ def list_versions(machine: str, limit: int | None = None) -> Operation[list[wire
 
 
 def deploy(
-    machine: str, source: str, *, file_name: str, client_info: str = "", make_current: bool = True
+    machine: str,
+    source: str,
+    *,
+    file_name: str,
+    client_info: str = "",
+    make_current: bool = True,
+    index_selectors: Mapping[str, str] | None = None,
 ) -> Operation[str]:
     """Upload a machine version's source; the id of the version."""
     versions = f"{_machine(machine)}/v"
@@ -66,7 +72,9 @@ def deploy(
         "PUT",
         f"{versions}/{quote(provisional.machine_version_id, safe='')}",
         wire.FinalVersion,
-        body=wire.FinalizeVersion(client_info=client_info, make_current=make_current),
+        body=wire.FinalizeVersion(
+            client_info=client_info, make_current=make_current, index_selectors=dict(index_selectors or {})
+        ),
     )
     return final.machine_version_id
 

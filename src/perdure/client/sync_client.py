@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 import httpx2
 
-from perdure import wire, wire_access
-from perdure.client import access_operations, operations
+from perdure import wire, wire_access, wire_evolution
+from perdure.client import access_operations, evolution, operations
 from perdure.client.carrying import Carrier, Outgoing, Pause, Retries, Step
 from perdure.client.credentials import Credentials, TokenSource
 from perdure.client.exchange import Operation
@@ -115,11 +115,25 @@ class Client:
         return self.run(operations.list_versions(machine, limit))
 
     def deploy(
-        self, machine: str, source: str, *, file_name: str, client_info: str = "", make_current: bool = True
+        self,
+        machine: str,
+        source: str,
+        *,
+        file_name: str,
+        client_info: str = "",
+        make_current: bool = True,
+        index_selectors: Mapping[str, str] | None = None,
     ) -> str:
         """Upload a machine version's source and, unless told otherwise, make it current; the id of the version."""
         return self.run(
-            operations.deploy(machine, source, file_name=file_name, client_info=client_info, make_current=make_current)
+            operations.deploy(
+                machine,
+                source,
+                file_name=file_name,
+                client_info=client_info,
+                make_current=make_current,
+                index_selectors=index_selectors,
+            )
         )
 
     # -- instances ---------------------------------------------------------------------------------------------------
@@ -210,6 +224,76 @@ class Client:
     ) -> Actor:
         """A local stand-in for an instance: ``with client.actor(machine, instance) as actor:``."""
         return Actor(self, machine, instance, context, version)
+
+    # -- migrations, upgrades, indexes -------------------------------------------------------------------------------
+
+    def list_migrations(self, machine: str, limit: int | None = None) -> list[wire_evolution.MigrationSummary]:
+        return self.run(evolution.list_migrations(machine, limit))
+
+    def deploy_migration(self, machine: str, source: str, *, from_version: str, to_version: str, file_name: str) -> str:
+        """Upload the source of a migration between two versions; its id."""
+        return self.run(
+            evolution.deploy_migration(
+                machine, source, from_version=from_version, to_version=to_version, file_name=file_name
+            )
+        )
+
+    def set_desired_version(self, machine: str, instance: str, version: str) -> None:
+        """Let an instance move to a version with the next event that finds it settled."""
+        self.run(evolution.set_desired_version(machine, instance, version))
+
+    def population(self, machine: str) -> list[wire_evolution.PopulatedVersion]:
+        """Which versions the instances of a machine run, oldest version first."""
+        return self.run(evolution.population(machine))
+
+    def plan_upgrade(
+        self,
+        machine: str,
+        version: str,
+        *,
+        instances: Sequence[str] | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> wire_evolution.UpgradeOutcomes:
+        """What an upgrade would do with some instances, or the next ones; nothing is changed."""
+        return self.run(evolution.plan_upgrade(machine, version, instances=instances, cursor=cursor, limit=limit))
+
+    def apply_upgrade(
+        self,
+        machine: str,
+        version: str,
+        *,
+        instances: Sequence[str] | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> wire_evolution.UpgradeOutcomes:
+        """Move some instances, or the next ones, to a version."""
+        return self.run(evolution.apply_upgrade(machine, version, instances=instances, cursor=cursor, limit=limit))
+
+    def query_index(
+        self,
+        machine: str,
+        index: str,
+        *,
+        operator: evolution.IndexOperator | None = None,
+        value: str = "",
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[wire_evolution.IndexRow]:
+        """The values in an index with their instances, ordered by value."""
+        return self.run(
+            evolution.query_index(machine, index, operator=operator, value=value, descending=descending, limit=limit)
+        )
+
+    def add_index(self, machine: str, index: str, selector: str | None = None) -> None:
+        """Give a machine an index, and a selector to its versions that have none for it."""
+        self.run(evolution.add_index(machine, index, selector))
+
+    def rebuild_index(
+        self, machine: str, index: str, *, cursor: str | None = None, limit: int = 100
+    ) -> wire_evolution.RebuiltIndex:
+        """Index the next instances of a machine anew."""
+        return self.run(evolution.rebuild_index(machine, index, cursor=cursor, limit=limit))
 
     # -- orgs, keys and tokens -------------------------------------------------------------------------------------
 

@@ -8,55 +8,13 @@ not exist, and one that is here is a promise.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from perdure import wire, wire_access
+from perdure.server.endpoint import CURSOR, GZIP, Endpoint
+from perdure.server.evolution_api import EVOLUTION
 
-__all__ = ["ENDPOINTS", "Endpoint", "Query"]
+__all__ = ["ENDPOINTS"]
 
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A parameter of the query."""
-
-    name: str
-    about: str
-    schema: Mapping[str, Any]
-    is_required: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """One method of one path. Refusals that follow from the rest (no token, no scope, a bad name) are not listed."""
-
-    method: str
-    path: str
-    tag: str
-    about: str
-    scopes: tuple[str, ...] = ()
-    """One of them is enough; with none the endpoint needs no token."""
-    query: tuple[Query, ...] = ()
-    body: Any = None
-    """The type of its JSON body."""
-    is_body_required: bool = True
-    form: Mapping[str, Any] | None = None
-    """The schema of its form, where it takes one."""
-    media_type: str = "application/json"
-    status: int = 200
-    answer: Any = None
-    """The type of its JSON answer; ``None`` for an answer without a body."""
-    refusals: tuple[int, ...] = ()
-    details: str = ""
-    links: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
-    """Where one can go from its success: for a method and a path, where each parameter comes from."""
-
-
-_INSTANCE = "/machines/{machineSlug}/i/{instanceSlug}"
-
-_CURSOR = Query("cursor", "Where the page before ended; absent for the first page.", {"type": "string"})
-_GZIP = Query("gzip", "Announces code that is gzipped; needs no value.", {"type": "string"})
 
 _UPLOAD_FORM = {
     "type": "object",
@@ -89,7 +47,7 @@ _MACHINES = (
         tag="Machines",
         about="List the machines of the org.",
         scopes=("machines.read",),
-        query=(_CURSOR,),
+        query=(CURSOR,),
         answer=wire.MachinesPage,
     ),
     Endpoint(
@@ -164,7 +122,7 @@ _VERSIONS = (
         tag="Versions",
         about="List the versions of a machine.",
         scopes=("machine-versions.read",),
-        query=(_CURSOR,),
+        query=(CURSOR,),
         answer=wire.VersionsPage,
     ),
     Endpoint(
@@ -173,7 +131,7 @@ _VERSIONS = (
         tag="Versions",
         about="Ask for a place to upload a version's code to.",
         scopes=("machine-versions.write",),
-        query=(_GZIP,),
+        query=(GZIP,),
         answer=wire.ProvisionalVersion,
         details="Nothing is visible before the version is finalized. A body is ignored.",
     ),
@@ -207,7 +165,7 @@ _INSTANCES = (
         tag="Instances",
         about="List the instances of a machine.",
         scopes=("instances.read",),
-        query=(_CURSOR,),
+        query=(CURSOR,),
         answer=wire.InstancesPage,
     ),
     Endpoint(
@@ -234,7 +192,7 @@ _INSTANCES = (
         tag="Instances",
         about="List what an instance went through, oldest first.",
         scopes=("instances.admin",),
-        query=(_CURSOR,),
+        query=(CURSOR,),
         answer=wire.TransitionsPage,
     ),
     Endpoint(
@@ -275,7 +233,7 @@ _ACCESS = (
         tag="Keys",
         about="List the keys of the org, without their secrets.",
         scopes=("tokens.admin",),
-        query=(_CURSOR,),
+        query=(CURSOR,),
         answer=wire.KeysPage,
     ),
     Endpoint(
@@ -311,7 +269,7 @@ _ACCESS = (
         tag="Tokens",
         about="List the identity providers of the org, without their keys.",
         scopes=("tokens.admin",),
-        query=(_CURSOR,),
+        query=(CURSOR,),
         answer=wire_access.IdentityProvidersPage,
     ),
     Endpoint(
@@ -339,7 +297,7 @@ _ACCESS = (
         tag="Tokens",
         about="List the token providers of the org.",
         scopes=("tokens.admin",),
-        query=(_CURSOR,),
+        query=(CURSOR,),
         answer=wire_access.TokenProvidersPage,
     ),
     Endpoint(
@@ -426,4 +384,4 @@ _HTTP_API = tuple(
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_MACHINES, *_VERSIONS, *_INSTANCES, *_ACCESS, *_HTTP_API, *_OTHERS)
+ENDPOINTS: tuple[Endpoint, ...] = (*_MACHINES, *_VERSIONS, *EVOLUTION, *_INSTANCES, *_ACCESS, *_HTTP_API, *_OTHERS)

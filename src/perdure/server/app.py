@@ -25,6 +25,7 @@ from perdure.server import (
     documents,
     health,
     http_api,
+    indexes,
     instances,
     keys,
     machines,
@@ -33,6 +34,8 @@ from perdure.server import (
     realtime,
     retention,
     token_exchange,
+    upgrades,
+    uploads,
     versions,
 )
 from perdure.server.auth import Authenticator
@@ -107,6 +110,9 @@ def _routes(services: Services) -> list[BaseRoute]:
         *realtime.routes(services),
         *machines.routes(services),
         *versions.routes(services),
+        *uploads.routes(services),
+        *upgrades.routes(services),
+        *indexes.routes(services),
         *http_api.routes(services),
         *token_exchange.routes(services),
         *keys.routes(services),

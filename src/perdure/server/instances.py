@@ -96,6 +96,7 @@ async def get_instance(call: Call) -> Answer:
 
 async def inspect_instance(call: Call) -> Answer:
     record = await call.services.runtime.inspect(call.address)
+    desired = record.desired_version_id
     answer = wire.AdminState(
         state=record.snapshot.value,
         context=record.snapshot.context,
@@ -103,6 +104,7 @@ async def inspect_instance(call: Call) -> Answer:
         done=record.snapshot.is_done,
         status=record.status,
         machine_version=await version_of(call.services, record.version_id),
+        desired_machine_version=None if desired is None else await version_of(call.services, desired),
         created_at=wire.wire_time(record.created_at),
         parents=tuple(_parent(parent) for parent in record.parents),
         children=tuple(_child(child) for child in record.snapshot.children.values()),

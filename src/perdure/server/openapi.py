@@ -14,7 +14,8 @@ import msgspec
 
 from perdure import wire
 from perdure.json_value import JsonObject
-from perdure.server.api_table import ENDPOINTS, Endpoint
+from perdure.server.api_table import ENDPOINTS
+from perdure.server.endpoint import Endpoint
 from perdure.tokens import SCOPES
 
 __all__ = ["EVENTS_PATH", "machine_path", "openapi_document", "operation_id"]
@@ -23,6 +24,7 @@ _REFERENCE = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": f"^{wire.NAME_PATTERN}$"}
 _ID = {"type": "string", "minLength": 1}
 _PLACE = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 2048}, {"type": "null"}]}
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 100}
 _SHORT = {"type": "string", "minLength": 1, "maxLength": 256}
 
 EVENTS_PATH = "/machines/{machineSlug}/i/{instanceSlug}/events"
@@ -36,6 +38,8 @@ _PATH_PARAMETERS: Mapping[str, JsonObject] = {
     "file": _ID,
     "keyId": _ID,
     "signedMachineVersionId": _ID,
+    "signedMachineVersionMigrationId": _ID,
+    "index": _NAME,
 }
 
 # What the types of Python do not say and the server checks all the same.
@@ -58,6 +62,11 @@ _NARROWER: Mapping[str, Mapping[str, JsonObject]] = {
     },
     "CreateOrg": {"name": _SHORT},
     "TokenProvider": {"service": _NAME},
+    "UpgradeInstances": {
+        "instances": {"anyOf": [{"type": "array", "items": _NAME, "maxItems": 1_000}, {"type": "null"}]},
+        "limit": _LIMIT,
+    },
+    "RebuildIndex": {"limit": _LIMIT},
 }
 
 _REFUSALS = {

@@ -103,12 +103,14 @@ class Call:
         """The page that the caller wants, ``None`` for the first."""
         return self.query("cursor") or None
 
-    async def body(self, decoder: msgspec.json.Decoder[T], *, default: T | None = None) -> T:
+    async def body(
+        self, decoder: msgspec.json.Decoder[T], *, default: T | None = None, bytes_max: int | None = None
+    ) -> T:
         """The request's JSON; ``default``, where there is one, when the body is empty.
 
         Raises ``InvalidParameter`` naming the field at fault, and ``BodyTooLarge``.
         """
-        data = await self.raw_body(self.services.settings.body_bytes_max)
+        data = await self.raw_body(bytes_max or self.services.settings.body_bytes_max)
         if not data:
             if default is not None:
                 return default

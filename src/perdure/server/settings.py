@@ -25,6 +25,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Machine code, unzipped."""
     gzipped_code_bytes_max: int = 1_000_000
     """Machine code that is uploaded gzipped."""
+    migration_body_bytes_max: int = 16_000_000
+    """The announcement of a migration: State Backed's client repeats the code in it, a number for each byte."""
     upload_lifetime: float = 3_600_000.0
     """How long after its first half an upload may be completed."""
     token_leeway: float = 5_000.0
