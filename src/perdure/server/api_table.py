@@ -16,6 +16,7 @@ from perdure.server.evolution_api import EVOLUTION
 __all__ = ["ENDPOINTS"]
 
 
+_INSTANCE = "/machines/{machineSlug}/i/{instanceSlug}"
 _UPLOAD_FORM = {
     "type": "object",
     "required": ["key", "file"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["CURSOR", "GZIP", "Endpoint", "Query"]
@@ -44,8 +44,6 @@ class Endpoint:
     links: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
     """Where one can go from its success: for a method and a path, where each parameter comes from."""
 
-
-_INSTANCE = "/machines/{machineSlug}/i/{instanceSlug}"
 
 CURSOR = Query("cursor", "Where the page before ended; absent for the first page.", {"type": "string"})
 GZIP = Query("gzip", "Announces code that is gzipped; needs no value.", {"type": "string"})
