@@ -131,19 +131,24 @@ bench: bench-engine bench-actors bench-store bench-http ## every benchmark
 
 .PHONY: bench-engine
 bench-engine: $(STAMP) ## the pure engine beside XState and other Python libraries (XState needs Node)
-	@UV_PROJECT_ENVIRONMENT=$(VENV)-bench $(BIN)/uv sync --frozen --quiet --no-dev --group bench --python $(BIN)/python
+	@UV_PROJECT_ENVIRONMENT=$(VENV)-bench $(BIN)/uv sync --frozen --quiet --no-dev --extra server --group bench --python $(BIN)/python
 	@if command -v npm >/dev/null; then cd benchmarks && npm install --silent --no-fund --no-audit --no-package-lock; fi
 	@$(VENV)-bench/bin/python -m benchmarks.engine $(ARGS)
 
 .PHONY: bench-actors
 bench-actors: $(STAMP) ## 10,000 actors in memory, beside XState, xstate-statemachine and pykka (XState needs Node)
-	@UV_PROJECT_ENVIRONMENT=$(VENV)-bench $(BIN)/uv sync --frozen --quiet --no-dev --group bench --python $(BIN)/python
+	@UV_PROJECT_ENVIRONMENT=$(VENV)-bench $(BIN)/uv sync --frozen --quiet --no-dev --extra server --group bench --python $(BIN)/python
 	@if command -v npm >/dev/null; then cd benchmarks && npm install --silent --no-fund --no-audit --no-package-lock; fi
 	@$(VENV)-bench/bin/python -m benchmarks.actors $(ARGS)
 
 .PHONY: bench-store
 bench-store: $(STAMP) ## commits per second of each store
 	$(BIN)/python benchmarks/store_commits.py
+
+.PHONY: bench-durable
+bench-durable: $(STAMP) ## what durability costs, beside bare SQL and other libraries; `ARGS="--only a,b --million"`
+	@UV_PROJECT_ENVIRONMENT=$(VENV)-bench $(BIN)/uv sync --frozen --quiet --no-dev --extra server --group bench --python $(BIN)/python
+	@$(VENV)-bench/bin/python -m benchmarks.durable $(ARGS)
 
 .PHONY: bench-http
 bench-http: $(STAMP) ## events per second through a running server

@@ -80,18 +80,19 @@ class Server:
         self.process.wait()
 
 
-def load(server: Server, options: Options, seconds: float, *, with_wrk: bool) -> dict[str, float]:
-    """Events from another process for so long. Ends the benchmark when one of them fails."""
+def load(server: Server, options: Options, seconds: float, *, with_wrk: bool, reads: bool = False) -> dict[str, float]:
+    """Events, or reads, from another process for so long. Ends the benchmark when one of them fails."""
+    what = "reads" if reads else "events"
     if with_wrk:
         command = ["wrk", "-t1", f"-c{options.connections}", f"-d{seconds:.0f}s", "--timeout", "10s"]
-        command += ["-s", str(HERE / "http_load.lua"), server.url, "--", server.token, str(options.instances)]
+        command += ["-s", str(HERE / "http_load.lua"), server.url, "--", server.token, str(options.instances), what]
     else:
         command = [sys.executable, str(HERE / "http_load.py"), server.url, server.token]
-        command += [str(options.instances), str(options.connections), str(seconds)]
+        command += [str(options.instances), str(options.connections), str(seconds), what]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result: dict[str, float] = json.loads(output.strip().splitlines()[-1])
     if result["errors"]:
-        raise SystemExit(f"{result['errors']} of {result['events']} events failed")
+        raise SystemExit(f"{result['errors']} of {result['events']} {what} failed")
     return result
 
 

@@ -1,5 +1,5 @@
--- For wrk: sends `toggle` to one instance after the other, and prints what happened as a line of JSON.
--- Arguments: <token> <instances>
+-- For wrk: sends `toggle` to one instance after the other, or reads them, and prints what happened as a line of JSON.
+-- Arguments: <token> <instances> <events|reads>
 
 local requests, at, count = {}, 0, 0
 
@@ -7,8 +7,12 @@ function init(args)
   local token, instances = args[1], tonumber(args[2])
   local headers = { ["authorization"] = "Bearer " .. token, ["content-type"] = "application/json" }
   for number = 0, instances - 1 do
-    local path = "/machines/toggler/i/t" .. number .. "/events"
-    requests[number] = wrk.format("POST", path, headers, '{"event":"toggle"}')
+    local path = "/machines/toggler/i/t" .. number
+    if args[3] == "reads" then
+      requests[number] = wrk.format("GET", path, headers)
+    else
+      requests[number] = wrk.format("POST", path .. "/events", headers, '{"event":"toggle"}')
+    end
   end
   count = instances
 end

@@ -3,7 +3,7 @@
 It speaks just enough HTTP/1.1 for that, since a whole HTTP client costs more than the server it measures. Prints a line
 of JSON.
 
-    python benchmarks/http_load.py URL TOKEN INSTANCES CONNECTIONS SECONDS
+    python benchmarks/http_load.py URL TOKEN INSTANCES CONNECTIONS SECONDS events|reads
 """
 
 from __future__ import annotations
@@ -19,17 +19,12 @@ from urllib.parse import urlsplit
 BODY = b'{"event":"toggle"}'
 
 
-async def load(url: str, token: str, *, instances: int, connections: int, seconds: float) -> dict[str, float]:
-    """Send events for so long; what came of them."""
-    host = urlsplit(url).netloc
-    requests = itertools.cycle(
-        (
-            f"POST /machines/toggler/i/t{number}/events HTTP/1.1\r\nhost: {host}\r\n"
-            f"authorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n"
-        ).encode()
-        + BODY
-        for number in range(instances)
-    )
+async def load(
+    url: str, token: str, *, instances: int, connections: int, seconds: float, reads: bool
+) -> dict[str, float]:
+    """Send events, or read states, for so long; what came of them."""
+    authority = f"host: {urlsplit(url).netloc}\r\nauthorization: Bearer {token}\r\n"
+    requests = itertools.cycle(request_of(number, authority, reads=reads) for number in range(instances))
     latencies: list[float] = []
     began = time.perf_counter()
     errors = await asyncio.gather(*(connection(url, requests, began + seconds, latencies) for _ in range(connections)))
@@ -42,6 +37,14 @@ async def load(url: str, token: str, *, instances: int, connections: int, second
         "p50_ms": latencies[len(latencies) // 2] * 1000,
         "p99_ms": latencies[len(latencies) * 99 // 100] * 1000,
     }
+
+
+def request_of(number: int, authority: str, *, reads: bool) -> bytes:
+    path = f"/machines/toggler/i/t{number}"
+    if reads:
+        return f"GET {path} HTTP/1.1\r\n{authority}\r\n".encode()
+    head = f"POST {path}/events HTTP/1.1\r\n{authority}content-type: application/json\r\n"
+    return f"{head}content-length: {len(BODY)}\r\n\r\n".encode() + BODY
 
 
 async def connection(url: str, requests: Iterator[bytes], until: float, latencies: list[float]) -> int:
@@ -61,10 +64,16 @@ async def connection(url: str, requests: Iterator[bytes], until: float, latencie
 
 
 def main() -> None:
-    url, token, instances, connections, seconds = sys.argv[1:]
-    result = asyncio.run(
-        load(url, token, instances=int(instances), connections=int(connections), seconds=float(seconds))
+    url, token, instances, connections, seconds, what = sys.argv[1:]
+    work = load(
+        url,
+        token,
+        instances=int(instances),
+        connections=int(connections),
+        seconds=float(seconds),
+        reads=what == "reads",
     )
+    result = asyncio.run(work)
     sys.stdout.write(json.dumps(result) + "\n")
 
 

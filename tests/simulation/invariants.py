@@ -7,7 +7,7 @@ from collections import Counter
 from perdure import Address, Machine, Snapshot
 from perdure.durable.records import InstanceRecord, JournalEntry, Mail
 from tests.simulation.store import replayed
-from tests.simulation.world import ORG, RandomWorld, Request
+from tests.simulation.world import ORG, UNKNOWN_LIFE, RandomWorld, Request
 
 __all__ = ["violations"]
 
@@ -100,6 +100,7 @@ def readings_broken(world: RandomWorld) -> list[str]:
         for reading in world.readings
         for request in world.requests
         if (request.address, request.life) == (reading.address, reading.life)
+        and reading.life != UNKNOWN_LIFE
         and request.ended_at is not None
         and request.ended_at < reading.begun_at
         and request.ts > reading.ts

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import itertools
 import random  # noqa: TID251 - seeded: a seed is a world
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +29,7 @@ from tests.simulation.machines import definitions
 from tests.simulation.process import Process, tasks_belong_to_their_process
 from tests.simulation.store import AuditedStore, Disk, Wear, as_store
 
-__all__ = ["ORG", "Bugs", "RandomWorld", "Reading", "Request"]
+__all__ = ["ORG", "UNKNOWN_LIFE", "Bugs", "RandomWorld", "Reading", "Request"]
 
 ORG = "org_simulation"
 INSTANCES = 3
@@ -39,6 +40,8 @@ MORTAL = 0.6
 """How often a runtime is given an end: so many steps, of all its tasks together, up to ``STEPS_MAX``."""
 STEPS_MAX = 600
 REST_SECONDS_MAX = 600
+UNKNOWN_LIFE = -1
+"""Of what began while a delete was under way, which may take effect before it or after."""
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ class Request:
     address: Address
     number: int
     life: int
-    """How many deletes of the instance had begun before."""
+    """How many deletes of the instance had ended before; ``UNKNOWN_LIFE`` while one was under way."""
     begun_at: int
     ended_at: int | None = None
     """On the world's count of moments; ``None`` without an acknowledgement."""
@@ -117,6 +120,7 @@ class RandomWorld:
     readings: list[Reading] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     deletes: dict[Address, int] = field(default_factory=dict)
+    deleting: Counter[Address] = field(default_factory=Counter)
     story: list[str] = field(default_factory=list)
     """What the world did, for whoever has to find out why something broke."""
 
@@ -327,7 +331,7 @@ class RandomWorld:
         if await self.store.load(address) is None:
             await self.clock.advance(1)  # two lives of an instance differ in the time of their beginning
             await tolerant(runtime.create_instance, address)
-        life = self.deletes.get(address, 0)
+        life = self._life(address)
         request = Request(address, event["number"], life, next(self._moments))
         self.requests.append(request)
         self.tell(f"{address} is sent {event}")
@@ -338,21 +342,28 @@ class RandomWorld:
             return
         request.ended_at, request.ts = next(self._moments), answer.ts
         self.tell(f"{address} has taken {event['number']}, ts {answer.ts}")
-        if life == self.deletes.get(address, 0):
+        if UNKNOWN_LIFE != life == self._life(address):
             entries = (await self.store.journal(address, cursor=None, limit=10_000)).rows
             times = sum(entry.event.get("number") == event["number"] and entry.event == event for entry in entries)
             if times != 1:
                 self.found(f"{event} to {address} was acknowledged, and is in the journal {times} times")
 
     async def _read(self, runtime: Runtime, address: Address) -> None:
-        life, begun_at = self.deletes.get(address, 0), next(self._moments)
+        life, begun_at = self._life(address), next(self._moments)
         answer = await runtime.read(address)
         self.readings.append(Reading(address, life, begun_at, answer.ts))
 
     async def _delete(self, runtime: Runtime, address: Address) -> None:
         self.deletes[address] = self.deletes.get(address, 0) + 1
         self.tell(f"{address} is to be deleted")
-        await tolerant(runtime.delete_instance, address)
+        self.deleting[address] += 1
+        try:
+            await tolerant(runtime.delete_instance, address)
+        finally:
+            self.deleting[address] -= 1
+
+    def _life(self, address: Address) -> int:
+        return UNKNOWN_LIFE if self.deleting[address] else self.deletes.get(address, 0)
 
     # -- rest --------------------------------------------------------------------------------------
 

@@ -1,0 +1,256 @@
+"""The library against bare loops of the SQL that its turns need; hot instances; timers; growth. See `durable.py`.
+
+The bare loop executes the statements of a turn, `advance_instance` and `append_journal`, with rows of the same sizes,
+on the same tables, in a transaction of its own for each event or for each group. It decides nothing and answers nobody:
+what it makes is the most that the file can take from Python's sqlite3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import resource
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perdure import Address, Runtime, assign, create_machine, send
+from perdure.bootstrap import DEFAULT_ORG
+from perdure.bootstrap import open as open_perdure
+from perdure.durable.commit import Commit
+from perdure.durable.records import InstanceRecord, JournalEntry
+from perdure.statechart.snapshot import Snapshot, encode_snapshot
+from perdure.stores.sqlite.connection import connect_writer, create_file
+from perdure.stores.sqlite.queries import QUERIES
+from perdure.stores.sqlite.schema import Schema, bring_up_to_date
+from perdure.stores.sqlite.writes import PreparedCommit
+
+__all__ = ["BareLoop", "Rate", "growth", "hot", "library", "timers", "versus_bare"]
+
+MACHINE = "toggle"
+FILLER = "x" * 900
+VERSION = "ver_AAAAAAAAQACAAAAAAAAAAQ"
+TOGGLE: dict[str, Any] = {
+    "id": MACHINE,
+    "initial": "off",
+    "context": {"count": 0, "filler": FILLER},
+    "states": {
+        "off": {"on": {"TOGGLE": {"target": "on", "actions": assign(count=lambda context: context["count"] + 1)}}},
+        "on": {"on": {"TOGGLE": {"target": "off", "actions": assign(count=lambda context: context["count"] + 1)}}},
+    },
+}
+ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Events per second, by the clock on the wall and by the processor's time of the whole process."""
+
+    wall: float
+    cpu: float
+
+
+@contextlib.asynccontextmanager
+async def library(path: Path, instances: int) -> AsyncIterator[tuple[Runtime, list[Address]]]:
+    """perdure over a file of its own, with instances of the toggle."""
+    async with open_perdure(f"sqlite:///{path}", [(MACHINE, create_machine(TOGGLE))]) as runtime:
+        addresses = [Address(DEFAULT_ORG, MACHINE, f"i{number}") for number in range(instances)]
+        for begin in range(0, instances, 500):
+            await asyncio.gather(*(runtime.create_instance(address) for address in addresses[begin : begin + 500]))
+        yield runtime, addresses
+
+
+async def measured(work: Callable[[float], Awaitable[int]], seconds: float) -> Rate:
+    """The rate of something that is done until a time has come, and says how often it was."""
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    done = await work(wall + seconds)
+    return Rate(done / (time.perf_counter() - wall), done / (time.process_time() - cpu))
+
+
+async def toggled(runtime: Runtime, addresses: list[Address], until: float) -> int:
+    """Toggle each of the instances, one event after the other on each, all of them at once."""
+    done = 0
+
+    async def toggle(address: Address) -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await runtime.send(address, "TOGGLE")
+            done += 1
+
+    await asyncio.gather(*(toggle(address) for address in addresses))
+    return done
+
+
+class BareLoop:
+    """The SQL of turns, group after group, on the connection that the store would write with."""
+
+    def __init__(self, path: Path, instances: int) -> None:
+        create_file(path)
+        self.connection = connect_writer(path, busy_timeout_ms=5000, size_bytes_max=None)
+        bring_up_to_date(self.connection, path, Schema.of_folder())
+        self.names = [f"i{number}" for number in range(instances)]
+        self.sequence = 1
+        insert_instances(self.connection, range(instances))
+
+    def group(self) -> None:
+        """One event for each instance, in one transaction."""
+        execute, sequence = self.connection.execute, self.sequence + 1
+        prepared = turn_of("i0", sequence)
+        instance, (entry,) = prepared.instance, prepared.journal
+        execute("BEGIN IMMEDIATE")
+        for name in self.names:
+            swap = (*instance, DEFAULT_ORG, MACHINE, name, sequence - 1)
+            ((key,),) = execute(QUERIES["advance_instance"], swap).fetchall()
+            execute(QUERIES["append_journal"], (key, *entry))
+        execute("COMMIT")
+        self.sequence = sequence
+
+    async def until(self, until: float) -> int:
+        done = 0
+        while time.perf_counter() < until:
+            self.group()
+            done += len(self.names)
+        return done
+
+
+def turn_of(name: str, sequence: int) -> PreparedCommit:
+    """The rows of a turn of the toggle."""
+    snapshot = Snapshot(
+        machine=MACHINE,
+        configuration=("toggle.on",),
+        value="on",
+        context={"count": sequence, "filler": FILLER},
+    )
+    record = InstanceRecord(
+        address=Address(DEFAULT_ORG, MACHINE, name),
+        sequence=sequence,
+        version_id=VERSION,
+        created_at=1.0e12,
+        ts=1.0e12 + sequence,
+        snapshot=snapshot,
+    )
+    entry = JournalEntry(
+        sequence=sequence, created_at=record.ts, event={"type": "TOGGLE"}, state="on", version_id=VERSION
+    )
+    return PreparedCommit.of(
+        Commit(
+            expected_sequence=None if sequence == 1 else sequence - 1,
+            record=record,
+            snapshot_json=encode_snapshot(snapshot),
+            journal=(entry,),
+        )
+    )
+
+
+def insert_instances(connection: sqlite3.Connection, numbers: range) -> None:
+    """Instances, many in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    for number in numbers:
+        turn_of(f"i{number}", 1).apply(connection)
+    connection.execute("COMMIT")
+
+
+async def versus_bare(folder: Path, instances: int, seconds: float) -> tuple[Rate, Rate]:
+    """The best rounds of the library and of the bare loop, taking turns."""
+    bare = BareLoop(folder / f"bare-{instances}.db", instances)
+    ours, theirs = Rate(0, 0), Rate(0, 0)
+    async with library(folder / f"library-{instances}.db", instances) as (runtime, addresses):
+        for _ in range(ROUNDS):
+            ours = best(ours, await measured(lambda until: toggled(runtime, addresses, until), seconds))
+            theirs = best(theirs, await measured(bare.until, seconds))
+    bare.connection.close()
+    return ours, theirs
+
+
+def best(one: Rate, other: Rate) -> Rate:
+    return Rate(max(one.wall, other.wall), max(one.cpu, other.cpu))
+
+
+async def hot(folder: Path, senders: int, seconds: float) -> Rate:
+    """One instance, and so many who send to it at once."""
+    rate = Rate(0, 0)
+    async with library(folder / "hot.db", 1) as (runtime, addresses):
+        for _ in range(ROUNDS):
+            rate = best(rate, await measured(lambda until: toggled(runtime, addresses * senders, until), seconds))
+    return rate
+
+
+# -- timers ------------------------------------------------------------------------------------------------------------
+
+
+async def timers(folder: Path, count: int, instances: int = 1_000) -> list[float]:
+    """How many milliseconds late each of so many timers came that were due within one second, sorted."""
+    late: list[float] = []
+    runtime: Runtime
+
+    def rang(context: dict[str, Any], event: dict[str, Any]) -> None:
+        late.append(runtime.clock.now() - event["due"])
+
+    alarm = send(
+        lambda context, event: {"type": "RANG", "due": event["due"]}, delay=lambda context, event: event["delay"]
+    )
+    on = {"SET": {"actions": [alarm] * (count // instances)}, "RANG": {"actions": "rang"}}
+    machine = create_machine({"id": "alarm", "context": {}, "on": on}, actions={"rang": rang})
+    url = f"sqlite:///{folder / 'timers.db'}"
+    async with open_perdure(url, [("alarm", machine)]) as runtime:
+        addresses = [Address(DEFAULT_ORG, "alarm", f"i{number}") for number in range(instances)]
+        await asyncio.gather(*(runtime.create_instance(address) for address in addresses))
+        begin = runtime.clock.now() + 10_000
+        for number, address in enumerate(addresses):
+            due = begin + 1_000 * number / instances
+            await runtime.send(address, {"type": "SET", "due": due, "delay": due - runtime.clock.now()})
+        while len(late) < count:  # noqa: ASYNC110 - the timers do not know that they are measured
+            await asyncio.sleep(0.05)
+    return sorted(late)
+
+
+# -- growth ------------------------------------------------------------------------------------------------------------
+
+ACTIVE = 1_000
+"""Instances that are used, evenly spread over the stored ones."""
+
+
+async def growth(path: Path, stored: int, seconds: float) -> dict[str, float]:
+    """The rate of 128 tasks among so many stored instances, and the memory of the process that stores them."""
+    create_file(path)
+    connection = connect_writer(path, busy_timeout_ms=5000, size_bytes_max=None)
+    bring_up_to_date(connection, path, Schema.of_folder())
+    for begin in range(0, stored, 10_000):
+        insert_instances(connection, range(begin, min(stored, begin + 10_000)))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    async with open_perdure(f"sqlite:///{path}", [(MACHINE, create_machine(TOGGLE))]) as runtime:
+        (version,) = (await runtime.store.list_versions(DEFAULT_ORG, MACHINE, cursor=None, limit=1)).rows
+        writer = sqlite3.connect(path)
+        writer.execute("UPDATE instance SET version_id = ?", (version.id,))
+        writer.commit()
+        writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        writer.close()
+        numbers = range(0, stored, max(1, stored // ACTIVE))
+        addresses = [Address(DEFAULT_ORG, MACHINE, f"i{number}") for number in numbers]
+        rate = Rate(0, 0)
+        for _ in range(ROUNDS):
+            rate = best(rate, await measured(lambda until: rotated(runtime, addresses, until), seconds))
+    return {"wall": rate.wall, "cpu": rate.cpu, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+async def rotated(runtime: Runtime, addresses: list[Address], until: float) -> int:
+    """128 tasks, each toggling its share of the instances in turn."""
+    done = 0
+
+    async def work(share: list[Address]) -> None:
+        nonlocal done
+        while True:
+            for address in share:
+                if time.perf_counter() >= until:
+                    return
+                await runtime.send(address, "TOGGLE")
+                done += 1
+
+    await asyncio.gather(*(work(addresses[task::128]) for task in range(128)))
+    return done
