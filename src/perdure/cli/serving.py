@@ -100,6 +100,16 @@ async def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
             loop.remove_signal_handler(number)
 
 
+class _RefusedUpgrades(logging.Filter):
+    """Drops what uvicorn says of every WebSocket that is refused by status, as if it were a fault of ours.
+
+    Whoever knocks with a bad token would write a line at level error each time.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.msg != "ASGI callable returned without completing handshake."
+
+
 def configure_log(*, level: str = "info") -> None:
     """Log to standard error: lines for a person in a terminal, JSON otherwise."""
     rendering: list[Processor]
@@ -117,6 +127,7 @@ def configure_log(*, level: str = "info") -> None:
     logging.basicConfig(
         level=max(numeric, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("uvicorn.error").addFilter(_RefusedUpgrades())
     ours = logging.getLogger("perdure")
     ours.setLevel(numeric)
     ours.propagate = False

@@ -126,6 +126,11 @@ class ServerProcess:
     def url(self) -> str:
         return self._known.url
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """The id and the secret of a key with every scope."""
+        return self._known.key_id, self._known.key_secret
+
     def token(self, act: JsonObject) -> str:
         """A token with every scope that lets its bearer act as ``act``."""
         known = self._known
