@@ -35,6 +35,7 @@ from perdure.errors import (
     PerdureError,
     TooMuchMail,
 )
+from perdure.mounting import asgi, create_key
 from perdure.statechart import (
     Machine,
     Meta,
@@ -119,9 +120,11 @@ __all__ = [
     "WriteRequest",
     "address",
     "and_",
+    "asgi",
     "assign",
     "cancel",
     "choose",
+    "create_key",
     "create_machine",
     "decode_snapshot",
     "done_invoke",

@@ -110,6 +110,11 @@ class Runtime:
         self.upkeep.start()
         self._is_open = True
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not closed since."""
+        return self._is_open
+
     async def close(self) -> None:
         """Take no more messages, let running services finish for a moment, stop the rest, and close the store.
 

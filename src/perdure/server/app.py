@@ -62,8 +62,8 @@ def create_app(
 ) -> Starlette:
     """The HTTP and WebSocket API of a runtime.
 
-    With ``owns_runtime`` the app's lifespan starts and closes the runtime. ``secret_box`` must open what sealed the
-    keys of the runtime's store.
+    With ``owns_runtime`` the app's lifespan starts and closes the runtime, unless it runs already. ``secret_box`` must
+    open what sealed the keys of the runtime's store.
     """
     services = Services(
         runtime=runtime,
@@ -79,7 +79,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        if not owns_runtime:
+        if not owns_runtime or runtime.is_running:
             yield
             return
         await runtime.start()
