@@ -12,6 +12,7 @@ import re
 from perdure import wire, wire_access
 from perdure.server.endpoint import CURSOR, GZIP, Endpoint
 from perdure.server.evolution_api import EVOLUTION
+from perdure.server.upkeep_api import UPKEEP
 
 __all__ = ["ENDPOINTS"]
 
@@ -385,4 +386,13 @@ _HTTP_API = tuple(
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_MACHINES, *_VERSIONS, *EVOLUTION, *_INSTANCES, *_ACCESS, *_HTTP_API, *_OTHERS)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *_MACHINES,
+    *_VERSIONS,
+    *EVOLUTION,
+    *_INSTANCES,
+    *_ACCESS,
+    *_HTTP_API,
+    *UPKEEP,
+    *_OTHERS,
+)

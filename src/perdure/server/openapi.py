@@ -37,6 +37,7 @@ _PATH_PARAMETERS: Mapping[str, JsonObject] = {
     "org": _ID,
     "file": _ID,
     "keyId": _ID,
+    "letterId": _ID,
     "signedMachineVersionId": _ID,
     "signedMachineVersionMigrationId": _ID,
     "index": _NAME,
@@ -61,6 +62,10 @@ _NARROWER: Mapping[str, Mapping[str, JsonObject]] = {
         "scopes": {"anyOf": [{"type": "array", "items": {"enum": sorted(SCOPES)}}, {"type": "null"}]},
     },
     "CreateOrg": {"name": _SHORT},
+    "JournalRetention": {
+        "entries": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+        "days": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}]},
+    },
     "TokenProvider": {"service": _NAME},
     "UpgradeInstances": {
         "instances": {"anyOf": [{"type": "array", "items": _NAME, "maxItems": 1_000}, {"type": "null"}]},
