@@ -75,7 +75,11 @@ def create_machine(
     if schema is not None or event_schemas or strict_events:
         builder.binder.schemas = Schemas(schema, event_schemas, strict_events)
     builder.make_nodes()
-    builder.read_nodes()
+    try:
+        builder.read_nodes()
+    except RecursionError:
+        advice = "Nest them less deeply, and see that none contains itself."
+        defects.add("$", "actions, guards or values are nested too deeply to be read", advice)
     defects.raise_if_any()
 
     def rebuild(other: Mapping[str, Any], parts: Implementations) -> Machine[C]:
@@ -172,6 +176,9 @@ class MachineBuilder:
                 continue
             if not isinstance(states, Mapping):
                 self.defects.add(child_path(path, "states"), f"states cannot be {describe(states)}", "Give a dict.")
+                continue
+            if any(config is self.configs[outer.order][1] for outer in node.ancestors()):
+                self.defects.add(path, "this state contains itself", "Give every state a dict of its own.")
                 continue
             states_path = child_path(path, "states")
             for child_key, child in reversed(list(states.items())):

@@ -79,5 +79,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def describe(value: Any) -> str:
     """A value in an error message: short, and with its type."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # whatever a user's class raises, or a list nested too deeply
+        text = "something that cannot be shown"
     return f"{text if len(text) <= 60 else text[:57] + '…'} ({type(value).__name__})"

@@ -7,14 +7,11 @@ are ``newrank``'s: the older ranking gives up on some machines whose clusters ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from perdure.statechart.drawing import Arrow, Drawing, draw, history_label, title
+from perdure.statechart.drawing import Arrow, Block, Drawing, Lines, draw, history_label, laid_out, title
 from perdure.statechart.machine import Machine, StateNode
 
 __all__ = ["to_dot"]
 
-INDENT = "    "
 
 PREAMBLE = (
     "compound=true;",
@@ -28,12 +25,12 @@ PREAMBLE = (
 def to_dot(machine: Machine) -> str:
     """The machine as the text of a graph for ``dot``."""
     drawing = draw(machine)
-    body = [*PREAMBLE, *declaration(machine.root, drawing), *edges(drawing)]
-    return "\n".join([f"digraph {quoted(machine.id)} {{", *(INDENT + line for line in body), "}"]) + "\n"
+    body = Block(iter([*PREAMBLE, declaration(machine.root, drawing), edges(drawing)]))
+    return "\n".join(laid_out(iter([f"digraph {quoted(machine.id)} {{", body, "}"]))) + "\n"
 
 
-def declaration(node: StateNode, drawing: Drawing) -> Iterator[str]:
-    """A state with all that is in it. Recursion stands for nested braces."""
+def declaration(node: StateNode, drawing: Drawing) -> Lines:
+    """A state with all that is in it."""
     label = "\n".join((title(node), *drawing.notes.get(node, ())))
     if node.kind == "history":
         yield f"{quoted(node.id)} [label={quoted(history_label(node))}, shape=circle];"
@@ -42,23 +39,23 @@ def declaration(node: StateNode, drawing: Drawing) -> Iterator[str]:
         yield f"{quoted(node.id)} [label={quoted(label)}{shape}];"
     else:
         yield f"subgraph {quoted(cluster(node))} {{"
-        yield from (INDENT + line for line in inside(node, label, drawing))
+        yield Block(inside(node, label, drawing))
         yield "}"
 
 
-def inside(node: StateNode, label: str, drawing: Drawing) -> Iterator[str]:
+def inside(node: StateNode, label: str, drawing: Drawing) -> Lines:
     is_region = node.parent is not None and node.parent.kind == "parallel"
     yield f"label={quoted(label)};"
     yield f'style="{"dashed" if is_region else "rounded"}";'
     look = "shape=point" if node.kind == "compound" else "shape=point, style=invis"
     yield f'{quoted(anchor(node))} [label="", {look}];'
     for child in node.children.values():
-        yield from declaration(child, drawing)
+        yield declaration(child, drawing)
     for target in node.initial:
         yield edge(anchor(node), target, tail=None, label=None)
 
 
-def edges(drawing: Drawing) -> Iterator[str]:
+def edges(drawing: Drawing) -> Lines:
     for arrow in drawing.arrows:
         yield edge(anchor(arrow.source), arrow.target, tail=arrow.source, label=arrow)
 

@@ -6,8 +6,8 @@ actions, invocations, transitions without a target) is said beside the state, on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from perdure.statechart.defects import with_paths
 from perdure.statechart.guard import InState
@@ -16,7 +16,9 @@ from perdure.statechart.machine import Machine, StateNode
 from perdure.statechart.source_map import StateSource, TransitionSource, source_map
 from perdure.statechart.xstate_objects import is_invocation
 
-__all__ = ["Arrow", "Drawing", "draw", "history_label", "title"]
+__all__ = ["Arrow", "Block", "Drawing", "Lines", "draw", "history_label", "laid_out", "title"]
+
+INDENT = "    "
 
 
 class Arrow(NamedTuple):
@@ -33,6 +35,32 @@ class Drawing(NamedTuple):
     arrows: tuple[Arrow, ...]
     notes: Mapping[StateNode, tuple[str, ...]]
     """What is said beside a state; states with nothing to say are left out."""
+
+
+class Block(NamedTuple):
+    """Lines that stand deeper than those around them."""
+
+    lines: Lines
+
+
+Lines: TypeAlias = "Iterator[str | Block | Lines]"
+"""The lines of a text, with those of its parts and blocks in their places."""
+
+
+def laid_out(lines: Lines) -> Iterator[str]:
+    """The lines in order, indented. A stack instead of recursion: charts may be nested to any depth."""
+    pending: list[tuple[Lines, str]] = [(lines, "")]
+    while pending:
+        part, indent = pending[-1]
+        item = next(part, None)
+        if item is None:
+            pending.pop()
+        elif isinstance(item, str):
+            yield indent + item
+        elif isinstance(item, Block):
+            pending.append((item.lines, indent + INDENT))
+        else:
+            pending.append((item, indent))
 
 
 def draw(machine: Machine) -> Drawing:

@@ -8,14 +8,12 @@ they lead to. A history state is a plain state called ``H`` or ``H*``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from perdure.statechart.drawing import Arrow, Drawing, draw, history_label, title
+from perdure.statechart.drawing import Arrow, Block, Drawing, Lines, draw, history_label, laid_out, title
 from perdure.statechart.machine import Machine, StateNode
 
 __all__ = ["to_mermaid"]
 
-INDENT = "    "
 
 # fmt: off
 RESERVED = frozenset((
@@ -45,8 +43,8 @@ def to_mermaid(machine: Machine) -> str:
     arrows = [arrow for arrow in drawing.arrows if root in arrow[:2]]
     is_drawn = root.kind != "compound" or root in drawing.notes or arrows
     body = writer.declaration(root) if is_drawn else writer.inside(root)
-    lines = ["stateDiagram-v2", *(INDENT + line for line in (*writer.crossing(root), *body))]
-    return "\n".join(lines) + "\n"
+    whole = Block(iter([writer.crossing(root), body]))
+    return "\n".join(laid_out(iter(["stateDiagram-v2", whole]))) + "\n"
 
 
 class Writer:
@@ -56,13 +54,13 @@ class Writer:
         self.drawing = drawing
         self.ids = ids
 
-    def crossing(self, root: StateNode) -> Iterator[str]:
+    def crossing(self, root: StateNode) -> Lines:
         """The arrows between states that are not in the same braces, and those of the root to itself."""
         for arrow in self.drawing.arrows:
             if arrow.source.parent is not arrow.target.parent or arrow.source is root:
                 yield self.arrow(arrow)
 
-    def inside(self, node: StateNode) -> Iterator[str]:
+    def inside(self, node: StateNode) -> Lines:
         """What stands between the braces of a state with children."""
         for target in node.initial:
             yield f"[*] --> {self.ids[target]}"
@@ -75,14 +73,14 @@ class Writer:
                 if not is_first:
                     yield "--"
                 is_first = False
-            yield from self.declaration(child)
+            yield self.declaration(child)
 
-    def declaration(self, node: StateNode) -> Iterator[str]:
-        """A state with all that is in it and beside it. Recursion stands for nested braces."""
+    def declaration(self, node: StateNode) -> Lines:
+        """A state with all that is in it and beside it."""
         name, label = self.ids[node], escaped(history_label(node) if node.kind == "history" else title(node))
         if node.children:
             yield f'state "{label}" as {name} {{'
-            yield from (INDENT + line for line in self.inside(node))
+            yield Block(self.inside(node))
             yield "}"
         else:
             yield f'state "{label}" as {name}'
@@ -90,7 +88,7 @@ class Writer:
             yield f"{name} --> [*]"
         if node in self.drawing.notes:
             yield f"note right of {name}"
-            yield from (INDENT + escaped(line) for line in self.drawing.notes[node])
+            yield Block(escaped(line) for line in self.drawing.notes[node])
             yield "end note"
 
     def arrow(self, arrow: Arrow) -> str:

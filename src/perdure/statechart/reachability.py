@@ -64,24 +64,24 @@ def always_loops(machine: Machine, reachable: frozenset[StateNode]) -> list[tupl
     Followed from leaf to leaf, as far as there is only one way to go on: a guard that is asked first, a history state,
     a parallel state that is entered, or an eventless transition of another region could each end it.
     """
-    loops: dict[frozenset[Transition], tuple[Transition, ...]] = {}
+    loops: list[tuple[Transition, ...]] = []
+    followed: set[StateNode] = set()
     for leaf in machine.nodes:
         if leaf.kind != "atomic" or leaf not in reachable:
             continue
         way: dict[StateNode, Transition] = {}
         here: StateNode | None = leaf
-        while here is not None and here not in way:
+        while here is not None and here not in followed:
+            followed.add(here)
             move = certain_move(here)
             if move is None:
                 break
             way[here] = move
             here = next_leaf(here, move)
-        else:
-            if here is not None:
-                leaves = list(way)
-                loop = tuple(way[state] for state in leaves[leaves.index(here) :])
-                loops.setdefault(frozenset(loop), loop)
-    return list(loops.values())
+        if here in way:
+            leaves = list(way)
+            loops.append(tuple(way[state] for state in leaves[leaves.index(here) :]))
+    return loops
 
 
 def certain_move(leaf: StateNode) -> Transition | None:

@@ -69,7 +69,7 @@ def to_xstate_json(machine: Machine) -> JsonObject:
 def export_xstate(machine: Machine) -> XStateExport:
     """The machine's config as JSON, the implementations of all names in it, and what is lost."""
     exporter = Exporter(machine)
-    config = exporter.state(machine.config, "$")
+    config = exporter.whole(machine.config)
     # XState's default is another order of actions, for which it warns itself.
     config["predictableActionArguments"] = True
     known = exporter.known
@@ -88,6 +88,8 @@ class Exporter:
         self.known = {kind: dict(getattr(given, kind)) for kind in NamedParts.__annotations__}
         """What each name stands for, by kind."""
         self.lost: list[str] = []
+        self.pending: list[tuple[JsonObject, Mapping[str, Any], str]] = []
+        """States still to be told, the next one last: where it goes, its config and its path."""
         self.readers: dict[str, Callable[[Any, str], Json]] = {
             "initial": self.initial,
             "states": self.states,
@@ -105,6 +107,14 @@ class Exporter:
             "tags": self.tags,
         }
 
+    def whole(self, config: Mapping[str, Any]) -> JsonObject:
+        """The root and all below. A stack instead of recursion: charts may be nested to any depth."""
+        found = self.state(config, "$")
+        while self.pending:
+            place, child, path = self.pending.pop()
+            place.update(self.state(child, path))
+        return found
+
     def state(self, config: Mapping[str, Any], path: str) -> JsonObject:
         """A state, or an invocation: each key by its own reader, any other as a value."""
         return {
@@ -114,7 +124,11 @@ class Exporter:
         }
 
     def states(self, config: Any, path: str) -> Json:
-        return {key: self.state(child or {}, child_path(path, key)) for key, child in (config or {}).items()}
+        """A place for each child, in order; what goes there is told when its parent is done."""
+        found: JsonObject = {key: {} for key in config or {}}
+        children = [(found[key], child or {}, child_path(path, key)) for key, child in (config or {}).items()]
+        self.pending += reversed(children)
+        return found
 
     def initial(self, config: Any, path: str) -> Json:
         """XState knows initial states by their key only, and none that is further down."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from perdure.statechart import (
     choose,
     create_machine,
     initial,
+    not_,
     persistent,
     pure,
     send,
@@ -478,6 +479,47 @@ def builds_and_runs_or_is_refused(config: Any) -> None:
             snapshot = transition(built, snapshot, event).snapshot
     except EventFailed:
         return
+
+
+def deep(wrap: Callable[[Any], Any], inner: Any) -> Any:
+    for _ in range(3000):
+        inner = wrap(inner)
+    return inner
+
+
+def in_itself() -> list[Any]:
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    return cycle
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"on": {"GO": {"cond": deep(not_, "yes")}}},
+        {"entry": deep(lambda inner: choose([{"actions": [inner]}]), "act")},
+        {"entry": deep(lambda inner: [inner], "act")},
+        {"on": {"GO": in_itself()}},
+        {"tags": in_itself()},
+        {"entry": Unspeakable()},
+    ],
+)
+def test_what_is_too_deep_or_contains_itself_or_cannot_be_shown_is_a_defect(config: Config) -> None:
+    assert defects(config, **NAMED)
+
+
+def test_a_state_that_contains_itself_is_a_defect_and_one_that_is_written_twice_is_none() -> None:
+    inner: Config = {"type": "parallel", "states": {}}
+    inner["states"]["again"] = inner
+    (defect,) = defects({"id": "m", "type": "parallel", "states": {"a": inner}})
+    assert (defect.path, defect.message) == ("$.states.a.states.again", "this state contains itself")
+    shared: Config = {"initial": "x", "states": {"x": {}}}
+    assert value({"type": "parallel", "states": {"a": shared, "b": shared}}) == {"a": "x", "b": "x"}
 
 
 def test_the_valid_config_is_valid() -> None:

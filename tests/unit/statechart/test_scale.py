@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from perdure.errors import MachineConfigError
 from perdure.statechart import Machine, create_machine, decode_snapshot, encode_snapshot, initial, transition
+from perdure.statechart.dot import to_dot
+from perdure.statechart.mermaid import to_mermaid
+from perdure.statechart.review import review
+from perdure.statechart.xstate_export import to_xstate_json
 
 Config = dict[str, Any]
 
@@ -82,3 +87,18 @@ def test_a_machine_of_five_hundred_wrong_targets_names_them_all() -> None:
         del state["entry"]
     with pytest.raises(MachineConfigError, match="500 defects"):
         create_machine(config)
+
+
+@pytest.mark.slow
+def test_a_chain_of_ten_thousand_eventless_transitions_is_looked_through_once() -> None:
+    states: Config = {f"s{i}": {"always": f"s{i + 1}"} for i in range(10_000)}
+    assert review(build({"id": "m", "initial": "s0", "states": {**states, "s10000": {}}}, 0)) == []
+    states["s9999"] = {"always": "s5000"}
+    (loop,) = review(build({"id": "m", "initial": "s0", "states": states}, 0))
+    assert loop.rule == "always-loop"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", [to_mermaid, to_dot, to_xstate_json])
+def test_five_hundred_levels_are_drawn_and_exported_without_recursion(draw: Callable[[Machine], Any]) -> None:
+    assert draw(build(nested(500), 0))

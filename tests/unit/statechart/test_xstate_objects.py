@@ -12,7 +12,12 @@ from perdure.statechart import Machine, assign, create_machine, initial, transit
 from perdure.statechart.xstate_objects import BUILT_IN_ACTIONS
 from tests.unit.statechart.playing import asked, defects, machine, paths, play
 
-CHECKOUT = json.loads((Path(__file__).parent / "stately" / "checkout.json").read_text(encoding="utf-8"))
+
+def exported(name: str) -> Any:
+    return json.loads((Path(__file__).parent / "stately" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+CHECKOUT = exported("checkout")
 
 
 def checkout() -> Machine:
@@ -56,6 +61,73 @@ def test_an_export_of_stately_builds_and_runs_as_it_is() -> None:
         step = transition(built, step.snapshot, event)
     assert (step.snapshot.value, step.snapshot.output) == ("Done", {"ok": True})
     assert step.snapshot.context == {"attempts": 2, "items": ["cup"], "receipt": "r1"}
+
+
+def test_an_export_of_stately_that_names_nothing_runs_without_any_implementation() -> None:
+    built = create_machine(exported("new_machine"))
+    visited = [built.initial_snapshot]
+    for event in ("next", "back", "next", "next", "reset"):
+        visited.append(built.transition(visited[-1], event))
+    assert [snapshot.value for snapshot in visited] == [
+        "Initial state",
+        {"Another state": "Child state"},
+        "Initial state",
+        {"Another state": "Child state"},
+        {"Parallel state": {"region 1": {}, "region 2": {}}},
+        "Initial state",
+    ]
+
+
+def test_an_export_of_stately_with_regions_timers_and_services_runs_as_it_is() -> None:
+    def is_right_code(context: Any, event: Any, meta: Any) -> bool:
+        return bool(len(event["code"]) == meta.params["params"]["digits"])
+
+    built = machine(
+        exported("sign_in"),
+        guards={
+            "isVerified": lambda: False,
+            "isRightCode": is_right_code,
+            "tooManyAttempts": lambda: False,
+            "isActive": lambda: True,
+        },
+        services={"authenticate": lambda: None, "pollInbox": lambda: None},
+        delays={"sessionLength": 1_000},
+    )
+    events: list[Any] = [
+        "SIGN_IN",
+        "xstate.after(5000)#signIn.checking",
+        "SIGN_IN",
+        {"type": "done.invoke.invoke-4kz1p", "data": "ann"},
+        {"type": "CODE", "code": "123"},
+        {"type": "CODE", "code": "123456"},
+        "xstate.after(sessionLength)#signIn.signedIn.session.fresh",
+        "WHATEVER",
+        "SIGN_OUT",
+        "ADMIN.LOCK",
+    ]
+    step, said = initial(built), []
+    for event in events:
+        step = transition(built, step.snapshot, event)
+        said.append((step.snapshot.value, asked(step)))
+    signed_in = {"signedIn": {"session": "fresh", "inbox": {}}}
+    after = "xstate.after(sessionLength)#signIn.signedIn.session.fresh"
+    timer = "xstate.after(5000)#signIn.checking"
+    begin = ("checking", ["clearError", f"send {timer} to self in 5000.0", "start invoke-4kz1p"])
+    assert said[:5] == [
+        begin,
+        ("signedOut", [f"cancel {timer}", "stop invoke-4kz1p"]),
+        begin,
+        ("waitingForCode", [f"cancel {timer}"]),
+        ("waitingForCode", ["countAttempt"]),
+    ]
+    assert said[5] == (signed_in, ["clearCode", f"send {after} to self in 1000", "start inbox"])
+    # The region that does not know the timer asks the states around it, as in SCXML: there a star takes it.
+    assert said[6] == (signed_in, [f"cancel {after}", "noteUnknownEvent", f"send {after} to self in 1000"])
+    assert said[7] == (signed_in, ["noteUnknownEvent"])
+    assert said[8] == ("signedOut", ["stop inbox", f"cancel {after}"])
+    assert said[9] == ("locked", ["tellSupport", "done None"])
+    assert not initial(built).snapshot.has_tag("busy")
+    assert play(built, "SIGN_IN").snapshot.has_tag("busy")
 
 
 def test_an_export_of_stately_keeps_its_words() -> None:
