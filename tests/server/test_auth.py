@@ -23,6 +23,7 @@ REFUSED = (401, "invalid-token")
 
 SCOPES_OF = {
     ("GET", "/machines"): "machines.read",
+    ("GET", "/metrics"): "analytics.read",
     ("POST", "/machines"): "machines.write",
     ("GET", "/machines/light"): "machines.read",
     ("DELETE", "/machines/light"): "machines.admin",

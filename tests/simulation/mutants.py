@@ -21,8 +21,9 @@ from rich.table import Table
 
 from perdure.durable import runtime as runtime_module
 from perdure.durable.commit import Commit
+from perdure.durable.envelope import Envelope
 from perdure.durable.records import InstanceRecord, VersionRecord
-from perdure.durable.resident import Envelope, Resident
+from perdure.durable.resident import Resident
 from perdure.durable.runtime import Runtime
 from perdure.durable.store import Store
 from perdure.durable.turn import Turn

@@ -85,6 +85,11 @@ class ChildRunner:
     # -- what the host asks --------------------------------------------------------------------------
 
     @property
+    def running(self) -> int:
+        """How many run."""
+        return len(self._running)
+
+    @property
     def is_idle(self) -> bool:
         return not self._running and (self._system is None or self._system.is_idle)
 

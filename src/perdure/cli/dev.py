@@ -61,7 +61,11 @@ def dev(
     listener = listen(host, port)
     # Code that comes over the network runs here: fine from this machine, whose user started this, and from nowhere
     # else.
-    settings = ServerSettings(allow_code_upload=is_loopback(listener), allow_org_creation=is_loopback(listener))
+    settings = ServerSettings(
+        allow_code_upload=is_loopback(listener),
+        allow_org_creation=is_loopback(listener),
+        open_metrics=is_loopback(listener),
+    )
 
     async def main() -> None:
         from perdure.bootstrap import open_service

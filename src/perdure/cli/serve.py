@@ -59,6 +59,12 @@ def serve(
     allow_org_creation: AllowOrgCreationOption = False,
     anonymous_access: AnonymousAccessOption = False,
     machines: MachinesOption = None,
+    open_metrics: Annotated[
+        bool,
+        typer.Option(
+            "--open-metrics", envvar="PERDURE_OPEN_METRICS", help="Show /metrics to everybody who reaches the server."
+        ),
+    ] = False,
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="What is worth a line.")] = "info",
 ) -> None:
     """Serve the machines and instances of a store until SIGINT or SIGTERM.
@@ -78,7 +84,10 @@ def serve(
     master_key = require_master_key(store)
     files = find_machine_files(machines or [])
     settings = ServerSettings(
-        public_url=public_url, allow_code_upload=allow_code_upload, allow_org_creation=allow_org_creation
+        open_metrics=open_metrics,
+        public_url=public_url,
+        allow_code_upload=allow_code_upload,
+        allow_org_creation=allow_org_creation,
     )
     listener = listen(host, port)
 

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from perdure.actors.actor import error_data
 from perdure.durable.authorization import sender_claims
+from perdure.durable.envelope import Envelope
 from perdure.durable.family import tie_of
 from perdure.durable.message import Create, Deliver, Message, Stop
 from perdure.durable.records import Address, Mail
-from perdure.durable.resident import Envelope
 from perdure.errors import (
     ChainTooLong,
     InstanceEnded,
@@ -95,6 +95,16 @@ class Delivery:
             await asyncio.wait(tasks)
 
     @property
+    def is_running(self) -> bool:
+        """Whether mail is being handed out: the loop lives, and the store has not just failed it."""
+        return self._loop is not None and not self._loop.done() and not self._must_pause
+
+    @property
+    def in_flight(self) -> int:
+        """Messages handed to residents and not applied yet."""
+        return len(self._in_flight)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is in flight and nothing was due when last looked."""
         if self._is_awake or self._in_flight or self._wake.is_set():
@@ -149,6 +159,7 @@ class Delivery:
     async def failed(self, mail: Mail, error: Exception) -> None:
         """Put a message back for another attempt, or with the dead letters after the last one."""
         settings = self._runtime.settings
+        self._runtime.meters.mail_failed += 1
         attempts, reason = mail.attempts + 1, f"{type(error).__name__}: {text_of(error)}"
         log = logger.bind(mail=mail.id, target=str(mail.target), attempts=attempts, error=reason)
         self._failing.add((mail.sender, mail.target))
@@ -184,6 +195,7 @@ class Delivery:
         await self._runtime.store.defer_mail(mail.id, attempts=attempts, retry_at=retry_at, error=reason)
 
     async def _bury(self, mail: Mail, attempts: int, reason: str) -> None:
+        self._runtime.meters.mail_buried += 1
         await self._runtime.store.bury_mail(mail.id, attempts=attempts, at=self._runtime.clock.now(), error=reason)
 
     async def _give_up_child(self, mail: Mail, attempts: int, error: Exception) -> None:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from perdure.durable.envelope import Envelope
 from perdure.durable.message import Create, Deliver
 from perdure.durable.records import Address
-from perdure.durable.resident import Envelope
 from perdure.durable.upkeep_records import Receipt, decode_answer, encode_answer
 from perdure.durable.watchers import InstanceState, state_of
 from perdure.errors import IdempotencyKeyReused, InvalidParameter, ReceiptExists, StoreError, text_of

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from perdure.durable.envelope import Envelope
 from perdure.durable.indexes import compiled
 from perdure.durable.message import Reindex
 from perdure.durable.records import Address, IndexedInstance, IndexQuery, MachineRecord, Page
-from perdure.durable.resident import Envelope
 from perdure.errors import InvalidParameter, NotFound, PerdureError, text_of
 
 if TYPE_CHECKING:

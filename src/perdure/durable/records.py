@@ -28,6 +28,7 @@ __all__ = [
     "KeyRecord",
     "MachineRecord",
     "Mail",
+    "MailCounts",
     "MailKind",
     "MigrationRecord",
     "OrgRecord",
@@ -277,10 +278,25 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: float = 0.0
     """Not to be tried before this time, after a failed attempt."""
     last_error: str | None = None
+    trace: str | None = None
+    """The W3C ``traceparent`` of the turn that sent it, when that was traced."""
     chain: int = 0
     """How many messages it took to get from something outside (a request, a service, a timer that waited) to this."""
     buried_at: float | None = None
     """When it became a dead letter, if it is one."""
+
+
+class MailCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How much mail a store has."""
+
+    pending: int
+    """Not applied yet, timers included."""
+    due: int
+    """Of these, due by now: on their way, or waiting for another attempt."""
+    dead: int
+    """Dead letters."""
+    oldest_due_at: float | None
+    """The earliest due time that has passed, of mail that has one."""
 
 
 class Page(Generic[Row]):

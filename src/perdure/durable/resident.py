@@ -25,8 +25,10 @@ import msgspec
 
 from perdure.actors.actor import error_data
 from perdure.actors.child_runner import ChildRunner
+from perdure.durable.envelope import Envelope
 from perdure.durable.family import farewell
 from perdure.durable.message import Create, Deliver, Message
+from perdure.durable.observing import commit_observed, effects_span, observed, traced
 from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
 from perdure.durable.turn import Turn
 from perdure.errors import (
@@ -54,7 +56,7 @@ from perdure.statechart.event import ERROR_EXECUTION, error_platform_type
 if TYPE_CHECKING:
     from perdure.durable.runtime import Runtime
 
-__all__ = ["Envelope", "Resident"]
+__all__ = ["Resident"]
 
 logger = get_logger("perdure.durable")
 
@@ -62,47 +64,6 @@ CONFLICT_RETRIES = 20
 """Lost compare-and-swaps in a row before a message fails; more than that is not a race but a fault."""
 STORE_RETRY_MILLISECONDS = 1000.0
 """Pause before the word of a child is tried again that a failing store could not take."""
-
-
-class Envelope:
-    """A message in a resident's inbox, and who waits for what becomes of it."""
-
-    __slots__ = ("answer", "applied_ts", "child", "is_external", "is_last_word", "mail", "message", "settles")
-
-    def __init__(
-        self,
-        message: Message | None,
-        *,
-        mail: Mail | None = None,
-        child: tuple[str, int] | None = None,
-        is_last_word: bool = False,
-        settles: bool = False,
-        is_external: bool = True,
-    ) -> None:
-        self.message = message
-        """``None`` asks the resident to delete its instance."""
-        self.mail = mail
-        self.child = child
-        """The id and session of the ephemeral child that this is word of; void once that has been stopped."""
-        self.is_last_word = is_last_word
-        """Whether it is the word of that child's end."""
-        self.settles = settles
-        """Whether the answer waits until the instance has settled, or is given once the commit is durable."""
-        self.is_external = is_external
-        """Whether it moves the processing deadline: true of clients, timers and other instances."""
-        self.applied_ts = 0.0
-        """The ``ts`` of the commit that applied it; that of the answer is later if the instance had to settle."""
-        self.answer: asyncio.Future[InstanceRecord | None] = asyncio.get_running_loop().create_future()
-        # A failed answer that nobody collects (its request was cancelled, or it is mail) is no fault of the loop's.
-        self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
-
-    def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def succeed(self, record: InstanceRecord | None) -> None:
-        if not self.answer.done():
-            self.answer.set_result(record)
 
 
 class Resident:
@@ -137,6 +98,10 @@ class Resident:
         self._inbox.append(envelope)
         self._arrived.set()
 
+    @property
+    def running_children(self) -> int:
+        return self._children.running
+
     async def close(self) -> None:
         """Stop at once: children are cancelled, whoever waits gets the state reached."""
         actions = tuple(self._actions)
@@ -161,20 +126,28 @@ class Resident:
         self._children.cancel(effect)
 
     def report(self, event: JsonObject) -> None:
-        self._own.append(Envelope(Deliver(event=event), is_external=False))
+        self._own.append(Envelope(Deliver(event=event), is_external=False, trace=self._runtime.tracer.current()))
         self._arrived.set()
 
     # -- Home: what the children ask ----------------------------------------------------------------
 
     def child_ended(self, child_id: str, session: int, event: JsonObject) -> None:
-        message = Deliver(event=event)
-        self._own.append(Envelope(message, child=(child_id, session), is_last_word=True, is_external=False))
+        self._own.append(
+            Envelope(
+                Deliver(event=event),
+                child=(child_id, session),
+                is_last_word=True,
+                is_external=False,
+                trace=self._runtime.tracer.current(),
+            )
+        )
         self._arrived.set()
 
     def child_said(
         self, event: JsonObject, origin: ChildTarget | ActorTarget | None, speaker: tuple[str, int] | None
     ) -> None:
-        self._own.append(Envelope(Deliver(event=event, origin=origin), child=speaker, is_external=False))
+        trace = self._runtime.tracer.current()
+        self._own.append(Envelope(Deliver(event=event, origin=origin), child=speaker, is_external=False, trace=trace))
         self._arrived.set()
 
     def children_came_to_rest(self) -> None:
@@ -280,7 +253,11 @@ class Resident:
             return  # it was stopped after it had ended: nobody wants to hear of it
         try:
             try:
-                self._record = await (self._delete() if envelope.message is None else self._run(envelope))
+                self._record = await (
+                    self._delete()
+                    if envelope.message is None
+                    else observed(self._runtime, self.address, envelope, self._run)
+                )
             except Exception as error:
                 await self._failed(envelope, error)
                 return
@@ -335,7 +312,8 @@ class Resident:
                         limits=runtime.settings.limits,
                         upgrade=upgrade,
                     )
-                await runtime.store.commit(turn.commit)
+                turn = traced(runtime, turn)
+                await commit_observed(runtime, turn.commit)
             except SequenceConflict:
                 runtime.forget(self.address)
                 continue
@@ -386,7 +364,10 @@ class Resident:
             self._runtime.delivery.notice(mail)
         try:
             if turn.effects or turn.effects_before:
-                with self._runtime.watchdog.watching(self.address, f"effects of commit {record.sequence}"):
+                with (
+                    effects_span(self._runtime, turn),
+                    self._runtime.watchdog.watching(self.address, f"effects of commit {record.sequence}"),
+                ):
                     self._runtime.host.perform(version, turn.effects_before, self)
                     if record.version_id != version.id:
                         version = await self._runtime.version(record.version_id)

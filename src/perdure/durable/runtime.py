@@ -19,14 +19,16 @@ from perdure.clock import TimerClock
 from perdure.durable.dead_letters import DeadLetters
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.delivery import Delivery
+from perdure.durable.envelope import Envelope
 from perdure.durable.host import Host
 from perdure.durable.idempotency import KeyedRequests
 from perdure.durable.indexes import check_selectors
 from perdure.durable.indexing import Indexes
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.message import Create, Deliver, SetStatus
+from perdure.durable.meters import Meters
 from perdure.durable.records import Address, InstanceRecord, InstanceStatus, MachineRecord, VersionRecord
-from perdure.durable.resident import Envelope, Resident
+from perdure.durable.resident import Resident
 from perdure.durable.store import Store
 from perdure.durable.upgrading import Upgrades
 from perdure.durable.upkeep import Upkeep
@@ -37,6 +39,7 @@ from perdure.errors import EventTooLarge, InvalidParameter, InvalidState, NotFou
 from perdure.json_value import Json, JsonObject, decode_json, encode_json
 from perdure.statechart.event import EventLike, is_reserved, to_event
 from perdure.statechart.reference import NAME
+from perdure.tracing import OFF, Tracer
 
 __all__ = ["InstanceState", "Runtime", "RuntimeSettings", "Subscription"]
 
@@ -76,8 +79,16 @@ class Runtime:
     """
 
     def __init__(
-        self, store: Store, host: Host, *, clock: TimerClock, entropy: Entropy, settings: RuntimeSettings | None = None
+        self,
+        store: Store,
+        host: Host,
+        *,
+        clock: TimerClock,
+        entropy: Entropy,
+        settings: RuntimeSettings | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
+        """``tracer`` is whatever the process has configured, unless one is given."""
         self.store = store
         self.host = host
         self.clock = clock
@@ -91,6 +102,9 @@ class Runtime:
         self.upkeep = Upkeep(self)
         self.watchdog = Watchdog(clock, self.settings.limits.slow_turn)
         self.threads = ThreadPoolExecutor(self.settings.service_threads, thread_name_prefix="perdure-service")
+        self.meters = Meters()
+        self.tracer = tracer if tracer is not None else OFF
+        self._traces_as_process = tracer is None
         self.delivery: Delivery
         self._residents: dict[Address, Resident] = {}
         self._records: OrderedDict[Address, InstanceRecord] = OrderedDict()
@@ -104,6 +118,8 @@ class Runtime:
         not there yet would fail.
         """
         await self.store.open()
+        if self._traces_as_process:
+            self.tracer = Tracer.of_process()
         self.delivery = Delivery(self)
         self.delivery.start()
         self.watchdog.start()
@@ -347,6 +363,16 @@ class Runtime:
         )
         await self.host.allow_read(await self.version(record.version_id), request)
 
+    @property
+    def residents(self) -> int:
+        """How many instances are in memory because somebody needs them."""
+        return len(self._residents)
+
+    @property
+    def running_children(self) -> int:
+        """How many ephemeral children run."""
+        return sum(resident.running_children for resident in self._residents.values())
+
     async def idle(self) -> None:
         """Return once no instance is in memory and no mail is due: every service has ended, every message is applied.
 
@@ -363,6 +389,8 @@ class Runtime:
         if not self._is_open:
             envelope.fail(InvalidState("the runtime is not running"))
             return
+        if self.tracer.is_on and envelope.mail is None and envelope.trace is None:
+            envelope.trace = self.tracer.current()
         resident = self._residents.get(address)
         if resident is None:
             resident = self._residents[address] = Resident(self, address)

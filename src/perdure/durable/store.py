@@ -24,6 +24,7 @@ from perdure.durable.records import (
     JournalEntry,
     MachineRecord,
     Mail,
+    MailCounts,
     Page,
     UploadRecord,
     VersionRecord,
@@ -108,6 +109,10 @@ class Store(AccessStore, EvolutionStore, UpkeepStore, Protocol):
 
     async def bury_mail(self, mail_id: str, *, attempts: int, at: float, error: str) -> None:
         """Turn mail into a dead letter: kept, listed, never due and never cancelled again. Unknown ids are no error."""
+        ...
+
+    async def count_mail(self, now: float) -> MailCounts:
+        """How much mail there is, of all orgs. May be slow where there is much: for whoever watches the store."""
         ...
 
     async def list_dead_letters(self, org: str, *, cursor: str | None, limit: int) -> Page[Mail]:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
+from perdure.durable.envelope import Envelope
 from perdure.durable.message import Deliver, Message, SetVersion
 from perdure.durable.records import Address, InstanceRecord, MigrationRecord, VersionRecord
-from perdure.durable.resident import Envelope
 from perdure.durable.upgrade import Migration, UpgradePath, find_path
 from perdure.entropy import prefixed_id
 from perdure.errors import (

@@ -94,6 +94,10 @@ class Watchers:
     def __init__(self) -> None:
         self._by_address: dict[Address, set[Subscription]] = {}
 
+    @property
+    def subscriptions(self) -> int:
+        return sum(map(len, self._by_address.values()))
+
     def add(self, address: Address) -> Subscription:
         subscription = Subscription(self, address)
         self._by_address.setdefault(address, set()).add(subscription)

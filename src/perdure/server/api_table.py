@@ -362,6 +362,22 @@ _OTHERS = (
         ),
     ),
     Endpoint(method="GET", path="/healthz", tag="Server", about="Say that this process serves requests.", answer=dict),
+    Endpoint(
+        method="GET",
+        path="/readyz",
+        tag="Server",
+        about="Say whether this process should be sent requests: its store answers and mail is delivered.",
+        answer=dict,
+        refusals=(503,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/metrics",
+        tag="Server",
+        about="Numbers for Prometheus; open to everybody where the server was told so.",
+        scopes=("analytics.read",),
+        media_type="text/plain",
+    ),
     Endpoint(method="GET", path="/openapi.json", tag="Server", about="This document.", answer=dict),
     Endpoint(
         method="GET",

@@ -29,6 +29,7 @@ from perdure.server import (
     instances,
     keys,
     machines,
+    metrics,
     orgs,
     providers,
     realtime,
@@ -47,6 +48,7 @@ from perdure.server.problems import problem_answer
 from perdure.server.secrets import SecretBox
 from perdure.server.services import Services
 from perdure.server.settings import ServerSettings
+from perdure.server.traffic import Traffic
 
 __all__ = ["create_app"]
 
@@ -74,6 +76,7 @@ def create_app(
         authenticator=Authenticator(runtime, secret_box, clock, settings),
         identity_tokens=IdentityTokens(secret_box, clock, leeway=settings.token_leeway),
         live=LiveConnections(),
+        traffic=Traffic(),
         versions=BoundedCache(settings.versions_cached_max),
     )
 
@@ -93,9 +96,11 @@ def create_app(
         answer = problem_answer(error, entropy, path=request.scope["path"])
         return Response(answer.body, status_code=answer.status, media_type="application/json")
 
+    served = _routes(services)
+    services.traffic.know(served)
     app = Starlette(
-        routes=_routes(services),
-        middleware=[Middleware(Edge, clock, entropy, log_requests=settings.log_requests)],
+        routes=served,
+        middleware=[Middleware(Edge, services)],
         exception_handlers={HTTPException: refuse},
         lifespan=lifespan,
     )
@@ -122,4 +127,5 @@ def _routes(services: Services) -> list[BaseRoute]:
         *dead_letters.routes(services),
         *retention.routes(services),
         *health.routes(services),
+        *metrics.routes(services),
     ]

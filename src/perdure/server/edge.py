@@ -12,12 +12,11 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perdure.clock import Clock
-from perdure.entropy import Entropy
 from perdure.logs import get_logger
 from perdure.server.answer import Answer, Headers
 from perdure.server.problems import problem_answer
 from perdure.server.resource import ClientGone
+from perdure.server.services import Services
 from perdure.wire import ACT_HEADER, IDEMPOTENCY_HEADER, ORG_HEADER
 
 __all__ = ["CORS_HEADERS", "Edge"]
@@ -45,11 +44,13 @@ _RAW_SLASHES = re.compile(rb"/{2,}")
 class Edge:
     """The outermost layer of our own."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, entropy: Entropy, *, log_requests: bool) -> None:
+    def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
-        self._clock = clock
-        self._entropy = entropy
-        self._log_requests = log_requests
+        self._clock = services.clock
+        self._entropy = services.entropy
+        self._log_requests = services.settings.log_requests
+        self._runtime = services.runtime
+        self._traffic = services.traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -61,18 +62,31 @@ class Edge:
                 scope["raw_path"] = _RAW_SLASHES.sub(b"/", scope["raw_path"])
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif self._log_requests and log.isEnabledFor(logging.INFO):
-            started_at = self._clock.now()
-            status = await self._serve(scope, receive, send)
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                milliseconds=round(self._clock.now() - started_at, 3),
-            )
         else:
-            await self._serve(scope, receive, send)
+            started_at = self._clock.now()
+            status = await self._traced(scope, receive, send)
+            milliseconds = self._clock.now() - started_at
+            self._traffic.count(scope, status, milliseconds)
+            if self._log_requests and log.isEnabledFor(logging.INFO):
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=round(milliseconds, 3),
+                )
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> int | None:
+        """Answer within a span of the caller's trace, where traces are wanted."""
+        tracer = self._runtime.tracer
+        if not tracer.is_on:
+            return await self._serve(scope, receive, send)
+        parent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
+        with tracer.span(scope["method"], parent=parent, kind="server") as span:
+            status = await self._serve(scope, receive, send)
+            span.rename(f"{scope['method']} {self._traffic.route_of(scope)}")
+            span.set("http.response.status_code", status if status is not None else 499)
+            return status
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int | None:
         """Answer, whatever happens. Returns the status, ``None`` when the caller hung up before there was one."""

@@ -30,6 +30,10 @@ class LiveConnections:
         if not self._by_key[key_id]:
             del self._by_key[key_id]
 
+    @property
+    def count(self) -> int:
+        return sum(map(len, self._by_key.values()))
+
     def stop_key(self, key_id: str, close_code: int) -> None:
         """End every connection that this key has opened."""
         for connection in tuple(self._by_key.get(key_id, ())):

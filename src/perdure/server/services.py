@@ -14,6 +14,7 @@ from perdure.server.identity_tokens import IdentityTokens
 from perdure.server.live import LiveConnections
 from perdure.server.secrets import SecretBox
 from perdure.server.settings import ServerSettings
+from perdure.server.traffic import Traffic
 
 __all__ = ["Services"]
 
@@ -30,5 +31,6 @@ class Services:
     authenticator: Authenticator
     identity_tokens: IdentityTokens
     live: LiveConnections
+    traffic: Traffic
     versions: BoundedCache[str, wire.Version]
     """Versions are immutable, so what is known of one stays true."""

@@ -44,5 +44,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Subscriptions of one WebSocket."""
     realtime_message_bytes_max: int = 16_384
     """A message from a WebSocket's client."""
+    open_metrics: bool = False
+    """Whether ``/metrics`` answers everybody, and not only tokens with the scope ``analytics.read``."""
     log_requests: bool = True
     """Whether every request gets a line at level info. Warnings and errors are logged in any case."""

@@ -29,6 +29,7 @@ from perdure.durable.records import (
     JournalEntry,
     MachineRecord,
     Mail,
+    MailCounts,
     MigrationRecord,
     Page,
     UploadRecord,
@@ -184,6 +185,15 @@ class MemoryStore(UpkeepTables):
         if letter is not None:
             dead = msgspec.structs.replace(letter.mail, attempts=attempts, last_error=error, buried_at=at)
             self._dead_letters.append(Letter(next(self._arrivals), dead))
+
+    async def count_mail(self, now: float) -> MailCounts:
+        due = [letter.mail.due_at for letter in self._mail.values() if letter.mail.due_at <= now]
+        return MailCounts(
+            pending=len(self._mail),
+            due=len(due),
+            dead=len(self._dead_letters),
+            oldest_due_at=min((due_at for due_at in due if due_at > 0), default=None),
+        )
 
     async def list_dead_letters(self, org: str, *, cursor: str | None, limit: int) -> Page[Mail]:
         rows = ((letter.arrival, letter.mail) for letter in self._dead_letters if letter.mail.target.org == org)

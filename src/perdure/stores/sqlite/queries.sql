@@ -62,8 +62,8 @@ LIMIT ?;
 -- Insert one piece of mail.
 INSERT INTO mail (
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: consume_mail
 -- Delete mail that its target has applied. No row is changed when it is not pending, or addressed to another instance.
@@ -95,7 +95,7 @@ DELETE FROM dead_letter WHERE sender_org = ? AND sender_machine = ? AND sender_i
 -- The index is named because SQLite would search all mail to the target instead of the few pieces that have failed.
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
 FROM mail
 WHERE due_at <= ? AND retry_at <= ? AND NOT EXISTS (
     SELECT 1
@@ -119,7 +119,7 @@ LIMIT ?;
 -- The index is named because SQLite would search all mail to the target instead of the few pieces that have failed.
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
 FROM mail
 WHERE due_at > ? AND due_at <= ?
     AND (target_org || '/' || target_machine || '/' || target_instance) NOT IN (SELECT value FROM json_each(?))
@@ -151,10 +151,18 @@ SELECT retry_at FROM mail WHERE retry_at > 0 AND retry_at > ? AND retry_at > due
 -- All mail to an instance that is not applied yet.
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
 FROM mail
 WHERE target_org = ? AND target_machine = ? AND target_instance = ?
 ORDER BY due_at, arrival;
+
+-- name: count_mail
+-- How much mail is pending, how much of it is due, the earliest due time that has passed, and the dead letters.
+SELECT
+    (SELECT count(*) FROM mail),
+    (SELECT count(*) FROM mail WHERE due_at <= ?),
+    (SELECT min(due_at) FROM mail WHERE due_at > 0 AND due_at <= ?),
+    (SELECT count(*) FROM dead_letter);
 
 -- name: defer_mail
 -- Record a failed attempt at a piece of mail.
@@ -164,11 +172,11 @@ UPDATE mail SET attempts = ?, retry_at = ?, last_error = ? WHERE id = ?;
 -- The first half of giving mail up: attempts, error and time are given, all else is taken from the mail.
 INSERT INTO dead_letter (
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, buried_at
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace, buried_at
 )
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, ?, retry_at, ?, chain, ?
+    due_at, event, creation, send_id, is_delayed, is_platform, ?, retry_at, ?, chain, trace, ?
 FROM mail
 WHERE id = ?;
 
@@ -180,7 +188,7 @@ DELETE FROM mail WHERE id = ?;
 -- A page of an org's dead letters after a position.
 SELECT
     key, id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, buried_at
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace, buried_at
 FROM dead_letter
 WHERE target_org = ? AND key > ?
 ORDER BY key
@@ -450,7 +458,7 @@ DELETE FROM receipt WHERE org = ? AND machine = ? AND instance = ?;
 -- A dead letter of an org.
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, buried_at
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace, buried_at
 FROM dead_letter
 WHERE target_org = ? AND id = ?;
 
@@ -458,11 +466,11 @@ WHERE target_org = ? AND id = ?;
 -- The first half of trying a dead letter again: it becomes mail without attempts, at the beginning of a chain.
 INSERT INTO mail (
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
 )
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, 0, 0, last_error, 0
+    due_at, event, creation, send_id, is_delayed, is_platform, 0, 0, last_error, 0, trace
 FROM dead_letter
 WHERE target_org = ? AND id = ?;
 

@@ -145,6 +145,7 @@ def mail_row(mail: Mail) -> Row:
         mail.retry_at,
         mail.last_error,
         mail.chain,
+        mail.trace,
     )
 
 
@@ -165,7 +166,8 @@ def mail_of(row: Row) -> Mail:
         retry_at=row[15],
         last_error=row[16],
         chain=row[17],
-        buried_at=row[18] if len(row) > 18 else None,
+        trace=row[18],
+        buried_at=row[19] if len(row) > 19 else None,
     )
 
 

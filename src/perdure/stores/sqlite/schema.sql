@@ -153,7 +153,8 @@ CREATE TABLE mail (
     attempts INTEGER NOT NULL,
     retry_at REAL NOT NULL,
     last_error TEXT,
-    chain INTEGER NOT NULL DEFAULT 0
+    chain INTEGER NOT NULL DEFAULT 0,
+    trace TEXT
 ) STRICT;
 
 -- What is due is at the front, whatever waits behind it; whom it is for can be told without reading it.
@@ -192,7 +193,8 @@ CREATE TABLE dead_letter (
     retry_at REAL NOT NULL,
     last_error TEXT,
     buried_at REAL NOT NULL,
-    chain INTEGER NOT NULL DEFAULT 0
+    chain INTEGER NOT NULL DEFAULT 0,
+    trace TEXT
 ) STRICT;
 
 CREATE INDEX dead_letter_by_org ON dead_letter (target_org);

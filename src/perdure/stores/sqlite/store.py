@@ -22,6 +22,7 @@ from perdure.durable.records import (
     JournalEntry,
     MachineRecord,
     Mail,
+    MailCounts,
     Page,
     UploadRecord,
     VersionRecord,
@@ -165,6 +166,10 @@ class SqliteStore(AccessQueries, EvolutionQueries, UpkeepQueries):
 
     async def pending_mail(self, address: Address) -> list[Mail]:
         return [rows.mail_of(row) for row in await self._rows("pending_mail", address_row(address))]
+
+    async def count_mail(self, now: float) -> MailCounts:
+        ((pending, due, oldest_due_at, dead),) = await self._rows("count_mail", (now, now))
+        return MailCounts(pending=pending, due=due, dead=dead, oldest_due_at=oldest_due_at)
 
     async def defer_mail(self, mail_id: str, *, attempts: int, retry_at: float, error: str) -> None:
         await self._change("defer_mail", (attempts, retry_at, error, mail_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from perdure.durable.records import Address, Creation, Mail
+from perdure.durable.records import Address, Creation, Mail, MailCounts
 from perdure.durable.store import Store
 from perdure.errors import InstanceExists, MailGone, SequenceConflict, StoreError
 from perdure.testing.store_contract.binding import StoreBinding
@@ -45,11 +45,21 @@ class MailContract(StoreBinding):
             retry_at=0.5,
             last_error="busy",
             chain=7,
+            trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         )
         stop = Mail(id="s", kind="stop", sender=ALICE, target=BOB, due_at=2.5)
         await store.commit(commit_at(1, mail=[creation, stop]))
         assert await store.pending_mail(BOB) == [creation, stop]
         assert await store.due_mail(10.0, 10) == [creation, stop]
+
+    async def test_mail_is_counted_while_it_waits_while_it_is_due_and_when_it_is_dead(self, store: Store) -> None:
+        assert await store.count_mail(5.0) == MailCounts(pending=0, due=0, dead=0, oldest_due_at=None)
+        await send(
+            store, letter("at once"), letter("past", due_at=3.0), letter("now", due_at=5.0), letter("x", due_at=6.0)
+        )
+        assert await store.count_mail(5.0) == MailCounts(pending=4, due=3, dead=0, oldest_due_at=3.0)
+        await store.bury_mail("past", attempts=5, at=5.0, error="no")
+        assert await store.count_mail(5.0) == MailCounts(pending=3, due=2, dead=1, oldest_due_at=5.0)
 
     async def test_consumed_mail_is_gone_and_cannot_be_consumed_again(self, store: Store) -> None:
         await send(store, letter("m1"), letter("m2"))
