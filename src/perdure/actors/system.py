@@ -142,8 +142,21 @@ class ActorSystem:
         if threading.get_ident() != self._thread:
             self._hand_over(operation, event, sender)
             return
-        self.post(operation, event, sender)
-        if not self._is_draining:
+        if self._is_draining or self._queue:
+            self.post(operation, event, sender)
+            self.work()
+            return
+        if self.inspector is not None:
+            self.inspector.sent(operation, event, sender)
+        self._is_draining = True  # nothing waits: the entry need not either
+        try:
+            operation(event, sender)
+        except NoEventLoop:
+            self._halt_all()
+            raise
+        finally:
+            self._is_draining = False
+        if self._queue or self._failures:
             self.drain()
 
     def submit_quietly(self, operation: Operation, event: Any, sender: Any = None) -> None:
@@ -186,7 +199,6 @@ class ActorSystem:
                 operation, event, sender = queue.popleft()
                 operation(event, sender)
         except NoEventLoop:
-            queue.clear()
             self._halt_all()
             raise
         finally:
@@ -331,6 +343,8 @@ class ActorSystem:
             self.cancel(task)
 
     def _halt_all(self) -> None:
+        """What an actor needs is missing altogether: the system cannot go on."""
+        self._queue.clear()
         for actor in self.actors():
             if actor.parent is None or actor.parent.parent is None:
                 self.halt(actor)

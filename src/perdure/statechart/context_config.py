@@ -26,6 +26,9 @@ FirstContext = Callable[[], JsonObject]
 
 PLACE = "$.context"
 
+UNCHANGEABLE = frozenset((type(None), bool, int, float, str))
+"""What two contexts may share: a context of nothing else is copied in no time."""
+
 
 def read_context(config: Any, declared: Any, binder: Binder) -> tuple[Schema[Any] | None, FirstContext]:
     """The schema of the context, if it has one, and what each new actor begins with; adds defects."""
@@ -96,6 +99,8 @@ def first_of_value(config: Any, schema: Schema[Any] | None, defects: Defects) ->
         copy.deepcopy(given)
     except Exception as error:
         defects.add(PLACE, f"the context cannot be copied: {error}", "Give a callable that makes it.")
+    if all(type(value) in UNCHANGEABLE for value in given.values()):
+        return given.copy
     return lambda: copy.deepcopy(given)
 
 

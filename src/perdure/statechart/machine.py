@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActorLogic",
     "After",
+    "Beginning",
     "Implementations",
     "Invoke",
     "Machine",
@@ -213,6 +214,10 @@ class Implementations:
         )
 
 
+Beginning: TypeAlias = "tuple[tuple[Action, ...], StateNode | None, Configuration]"
+"""The actions of entering a machine, the state that ends it there if one does, and where it then stands."""
+
+
 class Machine(Generic[C]):
     """A statechart, ready to run. Make one with ``create_machine``; run it with ``initial`` and ``transition``.
 
@@ -259,6 +264,8 @@ class Machine(Generic[C]):
         """Builds a machine in the same way from another config or with other parts."""
         self.max_microsteps = max_microsteps
         """How many microsteps one event may set off."""
+        self.beginning: Beginning | None = None
+        """What entering it does, once that has been worked out."""
         self.configurations: dict[tuple[str, ...], Configuration] = {}
         """Interned configurations by the ids of their leaves; bounded, see ``configuration``."""
         self.cached = 0

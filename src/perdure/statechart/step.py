@@ -27,7 +27,7 @@ from perdure.statechart.configuration import (
 from perdure.statechart.effect import Effect, RunAction
 from perdure.statechart.entry_exit import add_with_ancestors, complete_by_default
 from perdure.statechart.event import INIT, STOP, EventLike, to_event
-from perdure.statechart.machine import Machine, StateNode
+from perdure.statechart.machine import Beginning, Machine, StateNode
 from perdure.statechart.macrostep import Macrostep, Scope
 from perdure.statechart.plan import QuickPlan, entry_program, quick_plan
 from perdure.statechart.reference import reference_of
@@ -69,17 +69,24 @@ def initial(
         given = plain(given)
     if given is not None and not isinstance(given, Mapping):
         raise InvalidParameter(f"a context is an object, not {type(given).__name__}", "context")
-    entering: set[StateNode] = set()
-    complete_by_default(entering, add_with_ancestors(machine.root, None, entering))
-    active: set[StateNode] = set()
-    program, completes = entry_program(machine, entering, active)
+    program, completes, configuration = machine.beginning or learn_beginning(machine)
     first_context = dict(given or {}) if replaces else {**machine.initial_context(), **(given or {})}
-    step = machine.macrostep(machine, None, configuration_of(machine, active), first_context, {"type": INIT}, scope)
+    step = machine.macrostep(machine, None, configuration, first_context, {"type": INIT}, scope)
     step.perform(program)
     if completes is not None:
         step.complete(completes)
     step.run_to_stable()
     return outcome(step)
+
+
+def learn_beginning(machine: Machine[C]) -> Beginning:
+    """What entering the machine does, worked out once."""
+    entering: set[StateNode] = set()
+    complete_by_default(entering, add_with_ancestors(machine.root, None, entering))
+    active: set[StateNode] = set()
+    program, completes = entry_program(machine, entering, active)
+    machine.beginning = program, completes, configuration_of(machine, active)
+    return machine.beginning
 
 
 def transition(
