@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from perdure import assign, create_machine, from_callback, from_reducer, interpret, send_to, spawn
-from perdure.actors.inspection import ActorCreated, ActorEnded, EventSent, SnapshotTaken
+from perdure import (
+    EventFailed,
+    assign,
+    create_machine,
+    from_callback,
+    from_reducer,
+    interpret,
+    raise_,
+    send_to,
+    spawn,
+)
+from perdure.actors.inspection import ActorCreated, ActorEnded, EventSent, MicrostepTaken, SnapshotTaken
 from tests.actors.machines import child, counter
 
 FAMILY = create_machine(
@@ -85,6 +95,7 @@ def test_the_stream_tells_of_actors_events_and_snapshots_in_order() -> None:
         for record in records
     ] == [
         ("EventSent", "family", None, "GO"),
+        ("MicrostepTaken", "family", None, "GO"),
         ("SnapshotTaken", "family", None, "GO"),
         ("EventSent", "family/dog", "family", "BARK"),
         ("SnapshotTaken", "family/dog", None, "BARK"),
@@ -114,6 +125,55 @@ def test_the_stream_tells_of_ends_and_of_batches() -> None:
         "B",
     ]
     assert [record.snapshot.value for record in records if isinstance(record, SnapshotTaken)][-1] == "a"
+
+
+def test_the_stream_tells_every_microstep_before_the_snapshot_they_led_to() -> None:
+    records: list[Any] = []
+    machine = create_machine(
+        {
+            "id": "m",
+            "initial": "a",
+            "states": {
+                "a": {"on": {"GO": {"target": "b", "actions": raise_("ON")}}},
+                "b": {"on": {"ON": "c"}},
+                "c": {"always": "d"},
+                "d": {},
+            },
+        }
+    )
+    root = interpret(machine, inspect=records.append).start()
+    records.clear()
+    root.send("GO")
+    taken = [record for record in records if isinstance(record, MicrostepTaken)]
+    assert [(record.transitions, record.value, record.event) for record in taken] == [
+        (("m.a --GO--> m.b",), "b", {"type": "GO"}),
+        (("m.b --ON--> m.c",), "c", {"type": "GO"}),
+        (("m.c --always--> m.d",), "d", {"type": "GO"}),
+    ]
+    assert isinstance(records[-1], SnapshotTaken)
+
+
+def test_microsteps_of_an_event_that_fails_are_not_told() -> None:
+    records: list[Any] = []
+    machine = create_machine(
+        {
+            "id": "m",
+            "initial": "a",
+            "context": {},
+            "states": {
+                "a": {"on": {"FAIL": "b", "GO": "d"}},
+                "b": {"always": {"target": "c", "actions": assign(lambda context: 1 // 0)}},
+                "c": {},
+                "d": {},
+            },
+        }
+    )
+    root = interpret(machine, inspect=records.append).start()
+    with pytest.raises(EventFailed):
+        root.send("FAIL")
+    root.send("GO")
+    taken = [record for record in records if isinstance(record, MicrostepTaken)]
+    assert [record.transitions for record in taken] == [("m.a --GO--> m.d",)]
 
 
 def test_an_inspector_that_raises_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,8 +16,18 @@ from perdure.logs import get_logger
 
 if TYPE_CHECKING:
     from perdure.actors.actor import Actor, Sender
+    from perdure.statechart.configuration import Configuration
+    from perdure.statechart.machine import Transition
 
-__all__ = ["ActorCreated", "ActorEnded", "EventSent", "InspectionEvent", "Inspector", "SnapshotTaken"]
+__all__ = [
+    "ActorCreated",
+    "ActorEnded",
+    "EventSent",
+    "InspectionEvent",
+    "Inspector",
+    "MicrostepTaken",
+    "SnapshotTaken",
+]
 
 logger = get_logger("perdure.actors")
 
@@ -51,6 +61,19 @@ class EventSent(msgspec.Struct, frozen=True, kw_only=True, tag="event-sent"):
     event: JsonObject
 
 
+class MicrostepTaken(msgspec.Struct, frozen=True, kw_only=True, tag="microstep-taken"):
+    """A machine has taken a set of transitions, on the way to its next snapshot."""
+
+    at: float
+    path: str
+    event: JsonObject | None
+    """What the whole step began with; ``None`` for the machine's beginning."""
+    transitions: tuple[str, ...]
+    """Each with its source, the event that enabled it (``always`` for none), and where it leads."""
+    value: Any
+    """The state value that they led to."""
+
+
 class SnapshotTaken(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot-taken"):
     """An actor has taken a step."""
 
@@ -72,9 +95,11 @@ class ActorEnded(msgspec.Struct, frozen=True, kw_only=True, tag="actor-ended"):
     path: str
     status: str
     """``done``, ``error`` or ``stopped``."""
+    actor: Any
+    """The actor itself."""
 
 
-InspectionEvent: TypeAlias = ActorCreated | EventSent | SnapshotTaken | ActorEnded
+InspectionEvent: TypeAlias = ActorCreated | EventSent | MicrostepTaken | SnapshotTaken | ActorEnded
 
 
 class Inspector:
@@ -83,6 +108,12 @@ class Inspector:
     def __init__(self, listener: Callable[[InspectionEvent], object], now: Callable[[], float]) -> None:
         self._listener = listener
         self._now = now
+        self.microsteps: list[tuple[tuple[str, ...], Any]] = []
+        """What ``watch`` was told of the step that is being computed; void when that fails."""
+
+    def watch(self, transitions: tuple[Transition, ...], target: Configuration) -> None:
+        """A microstep of the machine whose step is being computed."""
+        self.microsteps.append((tuple(str(transition)[1:-1] for transition in transitions), target.value))
 
     def created(self, actor: Actor) -> None:
         parent = None if actor.parent is None else actor.path[: -len(actor.id) - 1]
@@ -91,7 +122,7 @@ class Inspector:
         )
 
     def ended(self, actor: Actor) -> None:
-        self._say(ActorEnded(at=self._now(), path=actor.path, status=actor.status))
+        self._say(ActorEnded(at=self._now(), path=actor.path, status=actor.status, actor=actor))
 
     def sent(self, operation: Any, event: Any, sender: Sender | None) -> None:
         """An entry of the queue, if it is a message."""
@@ -103,7 +134,12 @@ class Inspector:
             self._say(EventSent(at=self._now(), path=path, sender=None if sender is None else sender.path, event=each))
 
     def stepped(self, actor: Actor, step: Any, event: JsonObject | None) -> None:
-        """A machine has taken a step."""
+        """A machine has taken a step, of the microsteps noted."""
+        microsteps, self.microsteps = self.microsteps, []
+        for transitions, value in microsteps:
+            self._say(
+                MicrostepTaken(at=self._now(), path=actor.path, event=event, transitions=transitions, value=value)
+            )
         self._say(
             SnapshotTaken(
                 at=self._now(),

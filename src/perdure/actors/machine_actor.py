@@ -69,7 +69,8 @@ class MachineActor(Actor):
         self.timers: dict[str, list[Timer]] | None = None
         """Its delayed sends by their ids; ``None`` where there never were any."""
         self._snapshot: Snapshot[Any] | None = None
-        self._scope = Scope(has_parent=parent is not None, address=address)
+        watch = None if system.inspector is None else system.inspector.watch
+        self._scope = Scope(has_parent=parent is not None, address=address, watch=watch)
         """The surroundings of the last macrostep: those of the next one, when the same actor sends again."""
         self._error: Any = None
 
@@ -168,7 +169,11 @@ class MachineActor(Actor):
     def _step(self, event: JsonObject, origin: Target | None) -> Step[Any]:
         scope = self._scope
         if scope.origin is not origin:
-            scope = self._scope = Scope(has_parent=self.parent is not None, address=self.address, origin=origin)
+            scope = self._scope = Scope(
+                has_parent=self.parent is not None, address=self.address, origin=origin, watch=scope.watch
+            )
+        if scope.watch is not None and self.system.inspector is not None:
+            self.system.inspector.microsteps.clear()  # those of a step that failed
         assert self._snapshot is not None
         return engine.transition(self.machine, self._snapshot, event, scope=scope)
 

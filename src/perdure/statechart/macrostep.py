@@ -63,6 +63,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     origin: Target | None = None
     """The actor that sent the event and goes on running: ``respond`` reaches it. ``None`` for what nobody sent: from
     a client, a timer, or word of a child's end."""
+    watch: Callable[[tuple[Transition, ...], Configuration], None] | None = None
+    """Told of every microstep: the transitions taken and where they lead. It must change nothing."""
 
 
 class Macrostep:
@@ -182,6 +184,8 @@ class Macrostep:
         self.configuration = plan.target
         for action in plan.enter:
             action.perform(self)
+        if self.scope.watch is not None:
+            self.scope.watch(plan.transitions, plan.target)
         if plan.completes is not None:
             self.complete(plan.completes)
 

@@ -105,7 +105,7 @@ def transition(
     if snapshot.status != "active":
         return Step(snapshot, (), False)
     event_type: object = event["type"] if type(event) is dict and "type" in event else event
-    if type(event_type) is str and event_type and not snapshot.forwarding:
+    if type(event_type) is str and event_type and not snapshot.forwarding and scope.watch is None:
         try:
             quick = configuration.quick[event_type]
         except KeyError:
