@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from perdure.cli import dead_letters, instances, keys, machines
+from perdure.cli import dead_letters, indexes, instances, keys, machines, migrations, upgrades
 from perdure.cli.check import check
 from perdure.cli.dev import dev
 from perdure.cli.diagram import diagram
@@ -49,6 +49,9 @@ app.command()(check)
 app.command()(diagram)
 app.add_typer(machines.app, name="machines")
 app.add_typer(instances.app, name="instances")
+app.add_typer(migrations.app, name="migrations")
+app.add_typer(upgrades.app, name="upgrades")
+app.add_typer(indexes.app, name="indexes")
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(token)

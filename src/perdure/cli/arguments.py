@@ -8,7 +8,7 @@ from datetime import timedelta
 from perdure.errors import InvalidParameter
 from perdure.json_value import JsonObject, decode_json
 
-__all__ = ["parse_duration", "parse_event", "parse_object"]
+__all__ = ["parse_duration", "parse_event", "parse_object", "parse_pair"]
 
 _DURATION = re.compile(r"(?P<count>\d+)(?P<unit>[smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -34,6 +34,14 @@ def parse_event(event: str, data: str | None) -> JsonObject:
             raise InvalidParameter('EVENT has no type: write it like \'{"type": "OPEN"}\', or just OPEN', "EVENT")
         return fields
     return {"type": event} | fields | {"type": event}
+
+
+def parse_pair(text: str, option: str) -> tuple[str, str]:
+    """``NAME=VALUE``; only the first ``=`` divides. Raises ``InvalidParameter``."""
+    name, divides, value = text.partition("=")
+    if not name or not divides or not value:
+        raise InvalidParameter(f"{option} is not a name and a value: write it like owner=$.public.owner", option)
+    return name, value
 
 
 def parse_duration(text: str, option: str) -> timedelta:

@@ -12,6 +12,7 @@ from perdure import wire
 from perdure.cli.arguments import parse_event, parse_object
 from perdure.cli.connection import Session, connected
 from perdure.cli.output import builtins, json_text, shown_state, shown_time
+from perdure.cli.versions import version_id
 from perdure.entropy import SystemEntropy
 
 __all__ = ["app"]
@@ -82,7 +83,8 @@ def inspect_instance(session: Session, machine: MachineArgument, instance: Insta
         f"{machine}/{instance}",
         shown_state(whole.state, done=whole.done),
         f"status   {whole.status}",
-        f"version  {whole.machine_version.id}",
+        f"version  {whole.machine_version.id}"
+        + (f", to be {whole.desired_machine_version.id}" if whole.desired_machine_version is not None else ""),
         f"created  {shown_time(whole.created_at)}",
         f"tags     {', '.join(whole.tags) or 'none'}",
         f"context  {json_text(whole.context)}",
@@ -96,6 +98,24 @@ def _kind(child: wire.ChildSummary) -> str:
     if child.machine_name is None:
         return f"service {child.src}"
     return f"{child.machine_name}/{child.machine_instance_name}"
+
+
+@app.command("upgrade")
+@connected
+def upgrade_instance(
+    session: Session,
+    machine: MachineArgument,
+    instance: InstanceArgument,
+    to: Annotated[str, typer.Option("--to", metavar="VERSION", help="The version to move to, or `current`.")],
+) -> None:
+    """Let an instance move to another version with its next event. Its present version takes that back."""
+    with session.client() as client:
+        target = version_id(client, machine, to)
+        client.set_desired_version(machine, instance, target)
+    session.out.answer(
+        {"instance": instance, "desiredMachineVersionId": target},
+        f"{machine}/{instance} moves to {target} with its next event",
+    )
 
 
 @app.command("watch")

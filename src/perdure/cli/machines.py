@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from perdure.cli.arguments import parse_pair
 from perdure.cli.connection import Session, connected
 from perdure.cli.output import builtins, shown_time
 from perdure.errors import MachineCodeError, NotFound
@@ -87,22 +88,34 @@ def deploy(
         bool, typer.Option("--current/--no-current", help="Whether new instances use this version from now on.")
     ] = True,
     info: Annotated[str, typer.Option("--info", help="A remark to find the version by, such as a commit.")] = "",
+    index: Annotated[
+        list[str] | None,
+        typer.Option("--index", metavar="NAME=JSONPATH", help="What instances are found by; may be repeated."),
+    ] = None,
 ) -> None:
     """Upload a machine file as a new version, and create the machine if it is not there."""
     found = read_machine_file(file)
     if found is None:
         raise MachineCodeError("the file has no `machine` at its top level", file=str(file))
     machine = name or found.machine
+    selectors = dict(parse_pair(item, "--index") for item in index or [])
     with session.client() as client:
 
         def upload() -> str:
             remark = info or file.name
-            return client.deploy(machine, found.source, file_name=file.name, client_info=remark, make_current=current)
+            return client.deploy(
+                machine,
+                found.source,
+                file_name=file.name,
+                client_info=remark,
+                make_current=current,
+                index_selectors=selectors,
+            )
 
         try:
             version = upload()
         except NotFound:
-            client.create_machine(machine)
+            client.create_machine(machine, list(selectors))
             version = upload()
     session.out.answer(
         {"slug": machine, "machineVersionId": version, "current": current},

@@ -18,7 +18,7 @@ from perdure import wire
 from perdure.errors import AuthorizerRefused, InvalidToken, MissingScope, PerdureError
 from perdure.json_value import Json, encode_json
 
-__all__ = ["Output", "json_text", "print_error", "shown_state", "shown_time", "state_paths"]
+__all__ = ["Output", "console", "json_text", "print_error", "shown_state", "shown_time", "state_paths"]
 
 _PIPED_WIDTH = 200
 """Columns where there is no terminal to ask: wide enough that nothing a script greps for is wrapped."""
@@ -35,7 +35,7 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._console = _console(stderr=False)
+        self._console = console(stderr=False)
 
     def document(self, value: Json) -> None:
         """One JSON document on a line of its own."""
@@ -79,7 +79,7 @@ class Output:
 
 def say(message: str | Text) -> None:
     """A remark for a person, beside the answer."""
-    _console(stderr=True).print(message, highlight=False, soft_wrap=True)
+    console(stderr=True).print(message, highlight=False, soft_wrap=True)
 
 
 def print_error(error: PerdureError) -> None:
@@ -121,6 +121,6 @@ def builtins(value: msgspec.Struct) -> Json:
     return msgspec.to_builtins(value)
 
 
-def _console(*, stderr: bool) -> Console:
+def console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else _PIPED_WIDTH)
