@@ -12,8 +12,9 @@ from perdure.bootstrap import DEFAULT_ORG, address, open
 from perdure.durable.definition import Definition, ReadRequest, Sender, WriteRequest
 from perdure.durable.http_api import HttpAnswer, HttpApi, HttpEvent, HttpRequest, HttpResult
 from perdure.durable.limits import Limits
-from perdure.durable.records import Address
+from perdure.durable.records import Address, IndexQuery
 from perdure.durable.runtime import Runtime, RuntimeSettings
+from perdure.durable.upgrade import Migration
 from perdure.durable.watchers import InstanceState, Subscription
 from perdure.errors import (
     ActorFailed,
@@ -30,7 +31,9 @@ from perdure.errors import (
     MachineCodeError,
     MachineConfigError,
     MailboxFull,
+    MigrationFailed,
     NoEventLoop,
+    NoMigrationPath,
     NotFound,
     PerdureError,
     TooMuchMail,
@@ -93,6 +96,7 @@ __all__ = [
     "HttpRequest",
     "HttpResult",
     "IdempotencyKeyReused",
+    "IndexQuery",
     "InstanceEnded",
     "InstanceExists",
     "InstanceState",
@@ -104,7 +108,10 @@ __all__ = [
     "MachineConfigError",
     "MailboxFull",
     "Meta",
+    "Migration",
+    "MigrationFailed",
     "NoEventLoop",
+    "NoMigrationPath",
     "NotFound",
     "PerdureError",
     "ReadRequest",
