@@ -50,8 +50,12 @@ def selected_strings(query: JSONPathQuery, context: Json) -> Iterator[str]:
 @lru_cache(maxsize=1024)
 def compiled(selector: str) -> JSONPathQuery:
     """A selector, read. Raises ``InvalidParameter``, parameter ``indexSelectors``, saying where it is wrong."""
-    from jsonpath_rfc9535 import JSONPathError, compile  # most programs have no index
-
+    try:
+        from jsonpath_rfc9535 import JSONPathError, compile  # most programs have no index
+    except ImportError as error:
+        raise InvalidParameter(
+            "indexes need a library for JSONPath: pip install 'perdure[indexes]'", "indexSelectors"
+        ) from error
     try:
         return compile(selector)
     except (JSONPathError, RecursionError) as error:
