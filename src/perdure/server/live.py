@@ -21,18 +21,21 @@ class LiveConnections:
 
     def __init__(self) -> None:
         self._by_key: defaultdict[str, set[LiveConnection]] = defaultdict(set)
+        self._count = 0
 
     def add(self, key_id: str, connection: LiveConnection) -> None:
         self._by_key[key_id].add(connection)
+        self._count += 1
 
     def remove(self, key_id: str, connection: LiveConnection) -> None:
         self._by_key[key_id].discard(connection)
+        self._count -= 1
         if not self._by_key[key_id]:
             del self._by_key[key_id]
 
     @property
     def count(self) -> int:
-        return sum(map(len, self._by_key.values()))
+        return self._count
 
     def stop_key(self, key_id: str, close_code: int) -> None:
         """End every connection that this key has opened."""

@@ -25,6 +25,7 @@ __all__ = [
     "MethodNotAllowed",
     "OrgCreationDisabled",
     "OrgMismatch",
+    "TooManyConnections",
     "TooManySubscriptions",
     "UpgradeRequired",
     "code_of",
@@ -82,6 +83,12 @@ class UpgradeRequired(errors.PerdureError):
     code = "upgrade-required"
 
 
+class TooManyConnections(errors.PerdureError):
+    """This process has as many WebSockets as it may have."""
+
+    code = "too-many-connections"
+
+
 class TooManySubscriptions(errors.PerdureError):
     """The WebSocket has as many subscriptions as one may have."""
 
@@ -111,6 +118,7 @@ _STATUS: dict[type[Exception], int] = {
     errors.IdempotencyKeyReused: 422,
     UpgradeRequired: 426,
     errors.MailboxFull: 429,
+    TooManyConnections: 429,
     TooManySubscriptions: 429,
     KeySetUnavailable: 503,
 }

@@ -38,6 +38,7 @@ from perdure.server.edge import CORS_HEADERS
 from perdure.server.instances import public_context
 from perdure.server.problems import (
     MethodNotAllowed,
+    TooManyConnections,
     TooManySubscriptions,
     UpgradeRequired,
     code_of,
@@ -58,6 +59,9 @@ _GOING_AWAY = 1001
 _MESSAGE_TOO_BIG = 1009
 _INTERNAL_ERROR = 1011
 _SERVICE_RESTART = 1012
+
+_PACE_WINDOW = 10_000.0
+"""Milliseconds."""
 
 _CLOSE_SECONDS_MAX = 5.0
 """How long a client that does not read can hold up the end of its connection."""
@@ -114,6 +118,9 @@ class RealtimeEndpoint:
         org = query.get(wire.ORG_HEADER, [None])[0]
         principal = await self._services.authenticator.by_token(token, org)
         principal.require_scope(_SCOPES)
+        connections_max = self._services.settings.realtime_connections_max
+        if self._services.live.count >= connections_max:
+            raise TooManyConnections(f"this server has {connections_max} WebSockets already; try again later")
         return principal
 
     async def _refuse(self, scope: Scope, send: Send, error: Exception) -> None:
@@ -155,6 +162,9 @@ class Connection:
         self._has_waiting = asyncio.Event()
         self._sending = asyncio.Lock()
         self._heard_at = services.clock.now()
+        self._window = 0.0
+        """The stretch of time in which ``_messages`` were counted."""
+        self._messages = 0
         self._end: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         """Set once, to the close code, or to ``None`` when the client is gone already."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -238,6 +248,16 @@ class Connection:
                 self._finish(_MESSAGE_TOO_BIG)
                 return
             await self._answer(data)
+            await self._pace()
+
+    async def _pace(self) -> None:
+        """Read no further for a while when the client floods us: what it sends then waits on its own side."""
+        window = self._clock.now() // _PACE_WINDOW
+        if window != self._window:
+            self._window, self._messages = window, 0
+        self._messages += 1
+        if self._messages >= self._settings.realtime_messages_max:
+            await self._clock.sleep((window + 1) * _PACE_WINDOW - self._clock.now())
 
     async def _answer(self, data: bytes) -> None:
         """Do what a message asks; a refusal goes back under its request id."""

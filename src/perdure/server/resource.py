@@ -116,6 +116,8 @@ class Call:
                 return default
             raise InvalidParameter("the body is empty; this endpoint expects JSON", "body")
         try:
+            if not data.isascii():
+                data.decode()  # also what the decoder would pass over unread has to be text
             return decoder.decode(data)
         except (ValueError, RecursionError) as error:
             raise invalid_body(error) from error

@@ -42,6 +42,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A WebSocket that says nothing for this long is closed; clients ping every five minutes."""
     realtime_subscriptions_max: int = 1_000
     """Subscriptions of one WebSocket."""
+    realtime_connections_max: int = 20_000
+    """WebSockets of this process; further ones are refused at their upgrade."""
+    realtime_messages_max: int = 5_000
+    """Messages that one WebSocket may send within ten seconds; what it sends beyond that waits for the next ten. A
+    client that comes back subscribes to everything at once, so this is more than the subscriptions it may have."""
     realtime_message_bytes_max: int = 16_384
     """A message from a WebSocket's client."""
     open_metrics: bool = False
