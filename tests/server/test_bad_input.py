@@ -173,7 +173,7 @@ async def bad_tokens(world: World) -> dict[str, tuple[str | None, int]]:
         "another HMAC": (jwt.encode(claims, key.secret.ljust(64, "x"), algorithm="HS512", headers=kid), 401),
         "RS256 by name": (rs256_signed_with_hmac(claims, key.secret, key.id), 401),
         "unknown kid": (jwt.encode(claims, key.secret, algorithm="HS256", headers={"kid": "sbk_none"}), 401),
-        "no scope": (world.token(await world.key("analytics.read")), 403),
+        "no scope": (world.token(await world.key("org-members.write")), 403),
     }
 
 
