@@ -41,6 +41,7 @@ __all__ = [
     "ServerUnreachable",
     "SnapshotMismatch",
     "StoreError",
+    "TooManyChildren",
     "TooMuchMail",
     "UnexpectedAnswer",
     "text_of",
@@ -137,6 +138,12 @@ class EventTooLarge(EventFailed):
     """An event exceeds its limit in bytes: one that was sent from outside, or one that the machine would send."""
 
     code = "event-too-large"
+
+
+class TooManyChildren(EventFailed):
+    """The event would give an instance more children than one may have; the instance is exactly as before."""
+
+    code = "too-many-children"
 
 
 class TooMuchMail(EventFailed):

@@ -117,7 +117,8 @@ async def test_a_synchronised_child_tells_its_parent_where_it_stands_after_each_
             await soon(runtime.idle())
 
         def update(value: str, n: int, *, done: bool, tags: list[str]) -> dict[str, Any]:
-            state = {"value": value, "context": {"n": n}, "done": done, "tags": tags}
+            status = "done" if done else "active"
+            state = {"status": status, "value": value, "context": {"n": n}, "done": done, "tags": tags}
             return {"type": "xstate.update", "id": "kid", "state": state}
 
         assert await got(runtime, at("m")) == [

@@ -25,11 +25,15 @@ from perdure.statechart import step as engine
 from perdure.statechart.callables import Meta, accepted_parameters, call_with
 from perdure.statechart.effect import (
     ActorTarget,
+    AdoptChild,
+    Broadcast,
     Cancel,
     ChildTarget,
     Done,
     Effect,
     Fail,
+    JoinGroup,
+    LeaveGroup,
     Log,
     ParentTarget,
     RunAction,
@@ -40,7 +44,7 @@ from perdure.statechart.effect import (
     Target,
     Warn,
 )
-from perdure.statechart.event import ERROR_EXECUTION, ESCALATED, error_platform_type
+from perdure.statechart.event import ERROR_COMMUNICATION, ERROR_EXECUTION, ESCALATED, error_platform_type
 from perdure.statechart.machine import Machine
 from perdure.statechart.snapshot import Snapshot
 from perdure.statechart.step import Scope, Step
@@ -324,6 +328,12 @@ class MachineActor(Actor):
     def _failed(self, effect: Fail) -> None:
         self._end_in_error(effect.error, None)
 
+    def _needs_instance(self, effect: AdoptChild | JoinGroup | LeaveGroup | Broadcast) -> None:
+        """Groups and adoption are for persistent instances, which this is not."""
+        message = f"{self.path} asks for {type(effect).__name__}, which only a persistent instance can"
+        logger.warning(message, actor=self.path)
+        self.system.post(self.receive, {"type": ERROR_COMMUNICATION, "data": {"message": message}})
+
 
 PERFORMED_BY: Mapping[type[Effect], Callable[[MachineActor, Any], None]] = {
     RunAction: MachineActor._run_action,
@@ -331,6 +341,10 @@ PERFORMED_BY: Mapping[type[Effect], Callable[[MachineActor, Any], None]] = {
     Cancel: MachineActor._cancel,
     StartChild: MachineActor._start_child,
     StopChild: MachineActor._stop_child,
+    AdoptChild: MachineActor._needs_instance,
+    JoinGroup: MachineActor._needs_instance,
+    LeaveGroup: MachineActor._needs_instance,
+    Broadcast: MachineActor._needs_instance,
     Log: MachineActor._log,
     Warn: MachineActor._warn,
     Done: MachineActor._done,

@@ -27,11 +27,15 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: tuple[str, ...] = ()
     """Send ids: all delayed mail sent by this instance under them is deleted. Unknown ids are no error."""
     cancels_all: bool = False
-    """The instance has ended: all its delayed mail is void."""
+    """The instance has ended: all its delayed mail is void, and it is a member of no group any more."""
     record: InstanceRecord
     snapshot_json: bytes
     """``record.snapshot`` encoded, since the turn needed the encoding for its limits."""
     journal: tuple[JournalEntry, ...] = ()
+    leaves: tuple[str, ...] = ()
+    """Groups the instance leaves. To leave one it is not in is no error."""
+    joins: tuple[str, ...] = ()
+    """Groups the instance joins. To join one it is in is no error, and it keeps its place."""
     indexes: tuple[IndexValue, ...] | None = None
     """All that the instance is indexed by from now on; ``None`` when that stays as it is."""
     mail: tuple[Mail, ...] = ()

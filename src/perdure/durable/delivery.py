@@ -5,6 +5,9 @@ between. This loop is the part that brings it there. It asks the store for what 
 receiver's resident, and sleeps until the next one is due or a commit brings one that is due earlier. A timer is mail
 to oneself.
 
+A broadcast is no message to anybody: the loop has the store turn it into its members' shares, a batch at a time, and
+these are mail like any other. A process that dies between two batches leaves the rest of them to the next one.
+
 A message that fails is tried again after a pause; after the last attempt it becomes a dead letter. Until then
 everything its sender sent to the same receiver later waits behind it, so that order per sender and receiver is kept.
 The store sees to that once the failure is recorded; until then, and for what it answered before, this loop does.
@@ -28,8 +31,8 @@ from perdure.actors.actor import error_data
 from perdure.durable.authorization import sender_claims
 from perdure.durable.envelope import Envelope
 from perdure.durable.family import tie_of
-from perdure.durable.message import Create, Deliver, Message, Stop
-from perdure.durable.records import Address, Mail
+from perdure.durable.message import Adopt, Create, Deliver, Message, Stop
+from perdure.durable.records import Address, Mail, host_address
 from perdure.errors import (
     ChainTooLong,
     InstanceEnded,
@@ -82,6 +85,7 @@ class Delivery:
         """While asleep: when it wakes by itself, ``None`` with nothing in sight."""
         self._is_saturated = False
         self._must_pause = False
+        self._is_pausing = False
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -103,6 +107,11 @@ class Delivery:
     def in_flight(self) -> int:
         """Messages handed to residents and not applied yet."""
         return len(self._in_flight)
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it sleeps until its time has come, and nothing is in flight."""
+        return self._is_pausing or not (self._is_awake or self._in_flight or self._wake.is_set())
 
     @property
     def is_idle(self) -> bool:
@@ -167,7 +176,7 @@ class Delivery:
             pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
             log.info("mail failed, will be tried again", pause_milliseconds=pause)
             await self._record_failure(mail, partial(self._defer, mail, attempts, pause, reason))
-        elif mail.kind == "create":
+        elif mail.kind in ("create", "adopt"):
             # Not awaited: who waits here may be the parent itself.
             task = asyncio.create_task(self._record_failure(mail, partial(self._give_up_child, mail, attempts, error)))
             self._giving_up.add(task)
@@ -199,7 +208,7 @@ class Delivery:
         await self._runtime.store.bury_mail(mail.id, attempts=attempts, at=self._runtime.clock.now(), error=reason)
 
     async def _give_up_child(self, mail: Mail, attempts: int, error: Exception) -> None:
-        """A persistent child could not be created: its parent learns it, once, and then it is a dead letter.
+        """A persistent child could not be created or adopted: its parent learns it, once, and then it is a dead letter.
 
         In this order, so that a process that dies in between begins again. A parent that has been told has the child
         no more, and ignores being told again.
@@ -220,7 +229,7 @@ class Delivery:
                 return
             except Exception as refusal:
                 logger.warning("a parent could not be told", mail=mail.id, error=text_of(refusal))
-        logger.warning("a child could not be created", mail=mail.id, target=str(mail.target), error=reason)
+        logger.warning("a child could not be had", kind=mail.kind, mail=mail.id, target=str(mail.target), error=reason)
         await self._bury(mail, attempts, reason)
 
     # -- the loop ----------------------------------------------------------------------------------
@@ -230,8 +239,9 @@ class Delivery:
             self._wake.clear()
             self._is_awake = True
             if self._must_pause:
-                self._must_pause = False
+                self._must_pause, self._is_pausing = False, True
                 await self._runtime.clock.sleep(STORE_RETRY_MILLISECONDS)
+                self._is_pausing = False
             try:
                 wait_until = await self._hand_out()
             except Exception:
@@ -251,11 +261,13 @@ class Delivery:
         self._outdated.clear()
         self._held_back = {receiver for receiver, count in self._in_flight_to.items() if count >= share}
         due = await self._due(now, limit) if room > 0 else []
+        broadcasts = [mail.id for mail in due if mail.kind == "broadcast"]
         for mail in due:
             # Nothing is awaited in this loop: what the store has answered gets no older than it is.
             pair = (mail.sender, mail.target)
             if (
-                mail.id not in self._in_flight
+                mail.kind != "broadcast"
+                and mail.id not in self._in_flight
                 and pair not in self._failing
                 and self._outdated.isdisjoint({mail.id, pair})
             ):
@@ -264,6 +276,9 @@ class Delivery:
                     continue
                 self.claim(mail)
                 self._runtime.submit(mail.target, Envelope(message_of(mail), mail=mail))
+        for mail_id in broadcasts:
+            await store.expand_broadcast(mail_id, BATCH_MAX)
+            self.wake()
         self._is_saturated = room <= 0 or len(due) >= limit
         if self._is_saturated and room > 0:
             self.wake()
@@ -302,10 +317,14 @@ def is_hopeless(mail: Mail, error: Exception) -> bool:
 
 def message_of(mail: Mail) -> Message:
     """What a message asks its receiver's turn to do."""
+    if mail.kind == "adopt" and mail.creation is not None:
+        tie = tie_of(mail.sender, mail.creation)
+        return Adopt(tie=tie, auth_context=sender_claims(mail.sender), mail_id=mail.id)
     if mail.kind == "stop":
         child_id = None if mail.creation is None else mail.creation.child_id
         return Stop(sender=mail.sender, mail_id=mail.id, child_id=child_id)
-    claims = None if mail.is_platform or mail.sender == mail.target else sender_claims(mail.sender)
+    is_own = mail.sender in (mail.target, host_address(mail.sender.org))  # nobody needs permission for these
+    claims = None if mail.is_platform or is_own else sender_claims(mail.sender)
     if mail.kind == "create" and mail.creation is not None:
         return Create(
             version_id=mail.creation.version_id,
@@ -319,7 +338,8 @@ def message_of(mail: Mail) -> Message:
     return Deliver(
         event=mail.event or {},
         auth_context=claims,
-        sender=None if mail.sender == mail.target else mail.sender,
+        sender=None if is_own else mail.sender,
+        is_share=mail.kind == "share",
         is_platform=mail.is_platform,
         mail_id=mail.id,
         chain=mail.chain,

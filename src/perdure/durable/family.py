@@ -89,6 +89,7 @@ def farewell(record: InstanceRecord) -> tuple[Mail, ...]:
 def standing(snapshot: Snapshot) -> JsonObject:
     """Where an instance stands, as a parent that asked for it sees it: the whole context, not only its public part."""
     return {
+        "status": snapshot.status,
         "value": snapshot.value,
         "context": snapshot.context,
         "done": snapshot.is_done,

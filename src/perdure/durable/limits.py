@@ -22,6 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """A service that returns more has failed: its machine gets ``error.platform.<id>``."""
     mail_per_turn_max: int = 1_000
     """Messages and timers that one turn may send; more of them fail its event with ``TooMuchMail``."""
+    children_max: int = 10_000
+    """Children of one instance; an event that would give it more fails with ``TooManyChildren``."""
     chain_max: int = 10_000
     """How many messages may come of one another before the next one fails with ``ChainTooLong``. A request, the end of
     a service and a timer that waited begin a new chain."""

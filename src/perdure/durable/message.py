@@ -14,7 +14,7 @@ from perdure.durable.upkeep_records import Receipt
 from perdure.json_value import JsonObject
 from perdure.statechart.effect import ActorTarget, ChildTarget
 
-__all__ = ["Create", "Deliver", "Message", "Reindex", "SetStatus", "SetVersion", "Stop"]
+__all__ = ["Adopt", "Create", "Deliver", "Message", "Reindex", "SetStatus", "SetVersion", "Stop", "TakeIn"]
 
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,8 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     sender: Address | None = None
     is_platform: bool = False
     """From the runtime: ``sender``, a persistent child, has ended. Void when it is the receiver's child no more."""
+    is_share: bool = False
+    """Of a broadcast: passed over by an instance that has ended."""
     mail_id: str | None = None
     chain: int = 0
     """Of the mail it came as; 0 for what comes from outside."""
@@ -57,6 +59,24 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     mail_id: str
     child_id: str | None = None
     """The id by which the sender knows it; ``None`` lets go of all ties to the sender."""
+
+
+class Adopt(msgspec.Struct, frozen=True, kw_only=True):
+    """Another instance wants to be a parent of this one, by this tie."""
+
+    tie: Parent
+    auth_context: JsonObject
+    mail_id: str
+
+
+class TakeIn(msgspec.Struct, frozen=True, kw_only=True):
+    """The host application wants this instance to adopt another one, as the action ``adopt`` does."""
+
+    child: Address
+    child_id: str | None = None
+    detached: bool = False
+    auto_forward: bool = False
+    sync: bool = False
 
 
 class SetStatus(msgspec.Struct, frozen=True):
@@ -79,4 +99,4 @@ class Reindex(msgspec.Struct, frozen=True):
     """The instance is indexed anew by the selectors of its version."""
 
 
-Message: TypeAlias = Create | Deliver | Stop | SetStatus | SetVersion | Reindex
+Message: TypeAlias = Create | Deliver | Stop | Adopt | TakeIn | SetStatus | SetVersion | Reindex

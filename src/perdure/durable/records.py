@@ -38,6 +38,8 @@ __all__ = [
     "TokenProviderRecord",
     "UploadRecord",
     "VersionRecord",
+    "group_address",
+    "host_address",
 ]
 
 Row = TypeVar("Row", covariant=True)
@@ -241,12 +243,26 @@ class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
     descending: bool = False
 
 
-MailKind: TypeAlias = Literal["event", "create", "stop"]
+MailKind: TypeAlias = Literal["event", "create", "adopt", "stop", "broadcast", "share"]
+"""``broadcast`` is addressed to a group and becomes one ``share`` for each of its members; who cannot take its share,
+because it is gone or has ended, is passed over.
+"""
+
+
+def group_address(org: str, group: str) -> Address:
+    """What a broadcast to a group is addressed to: it lies beside the machines, none of which has an empty name."""
+    return Address(org, "", group)
+
+
+def host_address(org: str) -> Address:
+    """The sender of mail that the host application itself sends."""
+    return Address(org, "", "")
 
 
 class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What mail between parent and child is about: the child that a ``create`` mail asks for, with its tie to the
-    sender; in a ``stop`` mail, by ``child_id`` alone, the tie that the sender lets go.
+    """What mail between parent and child is about: the child that a ``create`` mail asks for, or the one that an
+    ``adopt`` mail wants, with its tie to the sender; in a ``stop`` mail, by ``child_id`` alone, the tie that the sender
+    lets go.
     """
 
     child_id: str

@@ -87,6 +87,7 @@ class Resident:
         )
         self._actions: set[asyncio.Task[None]] = set()
         self._deadline = 0.0
+        self._is_waiting = False
         self.loop = asyncio.create_task(self._live(), name=f"resident {address}")
 
     def submit(self, envelope: Envelope) -> None:
@@ -101,6 +102,11 @@ class Resident:
     @property
     def running_children(self) -> int:
         return self._children.running
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it waits for a child to end, or for time to pass."""
+        return self._is_waiting and not self._arrived.is_set()
 
     async def close(self) -> None:
         """Stop at once: children are cancelled, whoever waits gets the state reached."""
@@ -225,9 +231,11 @@ class Resident:
             return False
         arrival = asyncio.ensure_future(self._arrived.wait())
         timer = asyncio.ensure_future(self._runtime.clock.sleep(remaining))
+        self._is_waiting = True
         try:
             await asyncio.wait((arrival, timer), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._is_waiting = False
             arrival.cancel()
             timer.cancel()
         return self._arrived.is_set()
@@ -288,8 +296,8 @@ class Resident:
             if isinstance(message, Create):
                 version_id = await runtime.version_for(self.address.org, self.address.machine, message.version_id)
                 message = msgspec.structs.replace(message, version_id=version_id)
-            elif record is None and envelope.mail is not None and envelope.mail.kind == "stop":
-                await runtime.store.drop_mail(envelope.mail.id)  # what is not there needs no stopping
+            elif record is None and envelope.mail is not None and envelope.mail.kind in ("stop", "share"):
+                await runtime.store.drop_mail(envelope.mail.id)  # what is not there needs no stopping, nor is missed
                 return None
             elif record is None:
                 raise await runtime.absent(self.address)
@@ -387,7 +395,7 @@ class Resident:
         at_hand = {item.id for item in own} | {waiting.mail.id for waiting in self._own if waiting.mail is not None}
         try:
             pending = await self._runtime.store.pending_mail(self.address)
-            is_first = all(
+            is_first = not await self._runtime.store.is_broadcasting(self.address) and all(
                 item.id in at_hand or item.is_delayed or item.sender != self.address or item.kind != "event"
                 for item in pending
             )

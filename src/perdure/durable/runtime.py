@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from perdure.clock import TimerClock
+from perdure.durable.checked_input import as_json, ensure_name, sendable
 from perdure.durable.dead_letters import DeadLetters
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.delivery import Delivery
@@ -28,6 +29,7 @@ from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.message import Create, Deliver, SetStatus
 from perdure.durable.meters import Meters
 from perdure.durable.records import Address, InstanceRecord, InstanceStatus, MachineRecord, VersionRecord
+from perdure.durable.relations import Relations
 from perdure.durable.resident import Resident
 from perdure.durable.store import Store
 from perdure.durable.upgrading import Upgrades
@@ -35,10 +37,9 @@ from perdure.durable.upkeep import Upkeep
 from perdure.durable.watchdog import Watchdog
 from perdure.durable.watchers import InstanceState, Subscription, Watchers, state_of
 from perdure.entropy import Entropy, prefixed_id
-from perdure.errors import EventTooLarge, InvalidParameter, InvalidState, NotFound, ResultTooLarge
+from perdure.errors import InvalidParameter, InvalidState, NotFound, ResultTooLarge
 from perdure.json_value import Json, JsonObject, decode_json, encode_json
-from perdure.statechart.event import EventLike, is_reserved, to_event
-from perdure.statechart.reference import NAME
+from perdure.statechart.event import EventLike
 from perdure.tracing import OFF, Tracer
 
 __all__ = ["InstanceState", "Runtime", "RuntimeSettings", "Subscription"]
@@ -72,7 +73,7 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = DEFAULT_LIMITS
 
 
-class Runtime:
+class Runtime(Relations):
     """Durable instances over a store.
 
     It is bound to the event loop it is started in; its methods are called from that loop.
@@ -382,6 +383,16 @@ class Runtime:
         while self._residents or not self.delivery.is_idle:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether all has been done that can be done before time passes, or a service ends, or somebody asks for more.
+
+        A test's clock moves on then.
+        """
+        return not self._is_open or (
+            self.delivery.is_resting and all(resident.is_resting for resident in self._residents.values())
+        )
+
     # -- what residents and delivery use -----------------------------------------------------------
 
     def submit(self, address: Address, envelope: Envelope) -> None:
@@ -466,33 +477,9 @@ class Runtime:
             raise ResultTooLarge(f"the result is {len(encoded):,} bytes of JSON; the limit is {bytes_max:,} bytes")
         return decode_json(encoded)
 
+    @property
+    def limits(self) -> Limits:
+        return self.settings.limits
+
     def fresh_name(self) -> str:
         return str(self.entropy.uuid())
-
-
-def ensure_name(name: str, parameter: str) -> None:
-    if not isinstance(name, str) or NAME.fullmatch(name) is None:
-        raise InvalidParameter(f"{name!r} is no name: 1 to 128 characters of a-z, A-Z, 0-9, _ and -", parameter)
-
-
-def sendable(event: EventLike, bytes_max: int) -> JsonObject:
-    """An event from outside, as JSON. Raises ``InvalidParameter`` for what only the runtime may say."""
-    sent = as_json(to_event(event), "event", bytes_max)
-    if is_reserved(sent["type"]):
-        raise InvalidParameter(f"events of type {sent['type']!r} come from the runtime alone", "event")
-    return sent
-
-
-def as_json(value: JsonObject, parameter: str, bytes_max: int | None = None) -> JsonObject:
-    """A caller's value as JSON makes of it.
-
-    Raises ``InvalidParameter`` when JSON cannot say it, ``EventTooLarge`` when it is larger than an event may be.
-    """
-    try:
-        encoded = encode_json(value)
-        copied: JsonObject = decode_json(encoded)
-    except (TypeError, ValueError) as error:
-        raise InvalidParameter(f"the {parameter} is not JSON: {error}", parameter) from error
-    if bytes_max is not None and len(encoded) > bytes_max:
-        raise EventTooLarge(f"the {parameter} is {len(encoded):,} bytes of JSON; the limit is {bytes_max:,} bytes")
-    return copied

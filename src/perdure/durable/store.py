@@ -17,6 +17,7 @@ from typing import Protocol
 from perdure.durable.access_store import AccessStore
 from perdure.durable.commit import Commit
 from perdure.durable.evolution_store import EvolutionStore
+from perdure.durable.group_store import GroupStore
 from perdure.durable.records import (
     Address,
     InstanceRecord,
@@ -34,9 +35,9 @@ from perdure.durable.upkeep_store import UpkeepStore
 __all__ = ["Store"]
 
 
-class Store(AccessStore, EvolutionStore, UpkeepStore, Protocol):
+class Store(AccessStore, EvolutionStore, GroupStore, UpkeepStore, Protocol):
     """Where instances, mail, journals and definitions live. Who may use them is in ``AccessStore``, how they change in
-    ``EvolutionStore``, what keeps them in order in ``UpkeepStore``.
+    ``EvolutionStore``, whom a broadcast reaches in ``GroupStore``, what keeps them in order in ``UpkeepStore``.
     """
 
     # -- life --------------------------------------------------------------------------------------
@@ -87,7 +88,8 @@ class Store(AccessStore, EvolutionStore, UpkeepStore, Protocol):
 
         Mail whose sender has an earlier one (in that same order) to the same target waiting for its ``retry_at`` is
         left out: order per sender and receiver is kept across failures. Dead letters are left out. So is mail to the
-        receivers in ``except_to``, and with ``only_timed`` mail without a due time, which comes before all other.
+        receivers in ``except_to``, and with ``only_timed`` mail without a due time, which comes before all other; and
+        mail that was committed after a broadcast of its sender of which shares have yet to be made.
         """
         ...
 

@@ -22,44 +22,28 @@ from perdure.durable.commit import Commit
 from perdure.durable.definition import Definition, Sender, WriteRequest
 from perdure.durable.indexes import IndexValue, index_values
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
-from perdure.durable.message import Create, Message, Reindex, SetStatus, SetVersion, Stop
-from perdure.durable.records import Address, Creation, InstanceRecord, JournalEntry, Mail, Parent
+from perdure.durable.message import Adopt, Create, Message, Reindex, SetStatus, SetVersion, Stop, TakeIn
+from perdure.durable.outbox import UNSPEAKABLE, Outbox
+from perdure.durable.records import Address, InstanceRecord, JournalEntry, Parent
 from perdure.durable.upgrade import Upgrade, upgraded
 from perdure.durable.upkeep_records import Receipt, encode_answer
 from perdure.errors import (
-    ChainTooLong,
     ContextTooLarge,
     EventFailed,
-    EventTooLarge,
     InstanceEnded,
     InstanceExists,
     InvalidState,
     PerdureError,
-    TooMuchMail,
+    TooManyChildren,
 )
-from perdure.json_value import Json, JsonObject, decode_json, encode_json, json_copy
+from perdure.json_value import JsonObject, decode_json, encode_json, json_copy
 from perdure.statechart import step as engine
-from perdure.statechart.effect import (
-    ActorTarget,
-    Cancel,
-    ChildTarget,
-    Done,
-    Effect,
-    Fail,
-    InstanceTarget,
-    ParentTarget,
-    Send,
-    StartChild,
-    StopChild,
-    Target,
-)
-from perdure.statechart.event import INIT, STOP, done_invoke_type, error_platform_type
+from perdure.statechart.effect import Effect, InstanceTarget, Target
+from perdure.statechart.event import ADOPT, INIT, STOP, error_platform_type
+from perdure.statechart.reference import instance_reference
 from perdure.statechart.snapshot import Snapshot, encode_snapshot
 
 __all__ = ["Turn", "turn"]
-
-UNSPEAKABLE = (TypeError, ValueError, RecursionError)
-"""What encoding raises for a value that is not JSON, or is nested without end."""
 
 TS_STEP = 0.001
 """Milliseconds between the ``ts`` of two commits of an instance that the clock does not tell apart."""
@@ -112,6 +96,10 @@ def turn(
         return work.finish(reindexes=True)
     if isinstance(message, SetVersion):
         return set_version(work, message, lost, upgrade)
+    if isinstance(message, TakeIn):
+        return take_in(work, message)
+    if isinstance(message, Adopt):
+        return adopted(work, message)
     if isinstance(message, Stop):
         if record.snapshot.status == "active":
             work.stop(message)
@@ -119,29 +107,18 @@ def turn(
     is_word = message.is_platform or family.is_escalation(message)
     if is_word and not family.is_awaited(record.snapshot, message):
         return work.finish(consumed=message.mail_id)
+    if message.is_share and record.snapshot.status in ("stopped", "error"):
+        return work.finish(consumed=message.mail_id)
     ensure_accepting(address, record)
     for child_id in lost:
         work.lose_child(child_id)
-    work.chain = message.chain + 1
+    work.out.chain = message.chain + 1
     if work.snapshot.status == "error":
         refused = InstanceEnded(f"{address} has ended in status 'error': {work.snapshot.error}")
         return work.finish(refused=refused)
     work.upgrade(upgrade)
     if message.auth_context is not None and not is_word:
-        context = work.snapshot.context
-        ensure_writable(
-            work.definition,
-            WriteRequest(
-                type="event",
-                machine_instance_name=address.instance,
-                state=work.snapshot.value,
-                # A typed machine that has just lost a child holds its context as a value.
-                context=context if isinstance(context, dict) else json_copy(context),
-                event=message.event,
-                auth_context=message.auth_context,
-                sender=sender_of(message.sender),
-            ),
-        )
+        work.ensure_writable(message.event, message.auth_context, message.sender)
     has_ended = message.is_platform and not family.is_progress(message)
     work.deliver(message.event, message.sender, has_ended=has_ended, origin=message.origin)
     return work.finish(consumed=message.mail_id, receipt=message.receipt)
@@ -183,9 +160,45 @@ def create(
         parents=message.parents,
     )
     work = Work(definition, address, record, now, fresh_name, limits)
-    work.chain = message.chain + 1
+    work.out.chain = message.chain + 1
     work.absorb(step, {"type": INIT}, message.sender)
     return work.finish(consumed=message.mail_id, is_new=True, receipt=message.receipt)
+
+
+def take_in(work: Work, message: TakeIn) -> Turn:
+    """The host application has this instance adopt another one."""
+    ensure_active(work)
+    child = message.child
+    step = engine.adopt(
+        work.definition.machine,
+        work.snapshot,
+        instance_reference(child.machine, child.instance),
+        child_id=message.child_id,
+        detached=message.detached,
+        auto_forward=message.auto_forward,
+        sync=message.sync,
+        scope=work.scope,
+    )
+    work.absorb(step, {"type": ADOPT, "machineName": child.machine, "machineInstanceName": child.instance}, None)
+    return work.finish()
+
+
+def adopted(work: Work, message: Adopt) -> Turn:
+    """Another instance becomes a parent of this one, if its ``allow_write`` lets it."""
+    ensure_active(work)
+    tie = message.tie
+    work.ensure_writable({"type": ADOPT, "id": tie.child_id}, message.auth_context, tie.address)
+    work.out.sequence += 1  # mail has ids of its own, though there is no macrostep
+    work.out.parents = (*family.without(work.out.parents, tie.address, tie.child_id), tie)
+    work.out.tell_progress(family.words_of_progress((tie,), work.snapshot))
+    return work.finish(consumed=message.mail_id)
+
+
+def ensure_active(work: Work) -> None:
+    """Raise unless the instance may become a parent or a child."""
+    ensure_accepting(work.address, work.record)
+    if work.snapshot.status != "active":
+        raise InstanceEnded(f"{work.address} has ended in status {work.snapshot.status!r}")
 
 
 def set_version(work: Work, message: SetVersion, lost: tuple[str, ...], upgrade: Upgrade | None) -> Turn:
@@ -233,27 +246,35 @@ class Work:
         limits: Limits,
     ) -> None:
         self.limits = limits
-        self.chain = 1
-        """What mail sent from here on counts in its chain."""
+        self.out = Outbox(record, now, limits)
         self.definition = definition
         self.address = address
         self.record = record
         self.scope = scope_of(address, record.parents, fresh_name)
         self.snapshot: Snapshot = record.snapshot
         self.status = record.status
-        self.parents = record.parents
         self.version_id = record.version_id
         self.desired_version_id = record.desired_version_id
-        self.sequence = record.sequence
-        self.now = now
         self.ts = round(max(now, record.ts + TS_STEP), 3)
         self.journal: list[JournalEntry] = []
-        self.mail: list[Mail] = []
-        self.mail_count = 0
-        self.cancelled: list[str] = []
-        self.has_ended = False
-        self.effects: list[Effect] = []
         self.effects_before: tuple[Effect, ...] = ()
+
+    def ensure_writable(self, event: JsonObject, auth_context: JsonObject, sender: Address | None) -> None:
+        """Raise ``AuthorizerRefused`` unless the machine lets this event in, as things stand now."""
+        context = self.snapshot.context
+        ensure_writable(
+            self.definition,
+            WriteRequest(
+                type="event",
+                machine_instance_name=self.address.instance,
+                state=self.snapshot.value,
+                # A typed machine that has just lost a child holds its context as a value.
+                context=context if isinstance(context, dict) else json_copy(context),
+                event=event,
+                auth_context=auth_context,
+                sender=sender_of(sender),
+            ),
+        )
 
     # -- macrosteps --------------------------------------------------------------------------------
 
@@ -282,28 +303,28 @@ class Work:
             return
         step = upgraded(upgrade, self.snapshot, scope=self.scope)
         self.definition, self.version_id, self.desired_version_id = upgrade.definition, upgrade.to_version_id, None
-        self.effects_before, self.effects = tuple(self.effects), []
+        self.effects_before, self.out.effects = tuple(self.out.effects), []
         self.absorb(step, upgrade.event, None)
 
     def stop(self, message: Stop) -> None:
         """A parent lets go of its tie; with the last tie that held it, the instance is stopped."""
-        left = family.without(self.parents, message.sender, message.child_id)
-        if len(left) == len(self.parents):
+        left = family.without(self.out.parents, message.sender, message.child_id)
+        if len(left) == len(self.out.parents):
             return
         if family.is_held(left):
-            self.parents = left
+            self.out.parents = left
             return
         step = engine.stop(self.definition.machine, self.snapshot, scope=self.scope)
-        self.has_ended = True
+        self.out.has_ended = True
         self.absorb(step, {"type": STOP}, message.sender)
 
     def absorb(self, step: engine.Step, event: JsonObject, sender: Address | None) -> None:
         """Take over a macrostep: its snapshot, a journal entry, and its effects as mail or as things to perform."""
         self.snapshot = step.snapshot
-        self.sequence += 1
+        self.out.sequence += 1
         self.journal.append(
             JournalEntry(
-                sequence=self.sequence,
+                sequence=self.out.sequence,
                 created_at=self.ts,
                 event=event,
                 state=step.snapshot.value,
@@ -312,122 +333,7 @@ class Work:
             )
         )
         for effect in step.effects:
-            self.route(effect)
-
-    # -- effects -----------------------------------------------------------------------------------
-
-    def route(self, effect: Effect) -> None:
-        """Turn an effect that concerns other instances, or the future, into mail; keep the others to be performed."""
-        if isinstance(effect, Send):
-            self.route_send(effect)
-        elif isinstance(effect, Cancel):
-            self.mail = [mail for mail in self.mail if not (mail.is_delayed and mail.send_id == effect.id)]
-            self.cancelled.append(effect.id)
-            self.effects.append(effect)
-        elif isinstance(effect, StartChild) and effect.instance is not None:
-            creation = Creation(
-                child_id=effect.id,
-                context=effect.context,
-                version_id=effect.version,
-                detached=effect.detached,
-                sync=effect.sync,
-                snapshots=effect.snapshots,
-            )
-            self.post("create", Address(self.address.org, effect.source, effect.instance), creation=creation)
-        elif isinstance(effect, StopChild) and effect.instance is not None:
-            target = Address(self.address.org, effect.source, effect.instance)
-            self.post("stop", target, creation=Creation(child_id=effect.id))
-        elif isinstance(effect, Done):
-            self.tell_progress(self.snapshot)
-            self.tell_parents(done_invoke_type, effect.output)
-        elif isinstance(effect, Fail):
-            self.tell_parents(error_platform_type, effect.error)
-        else:
-            self.effects.append(effect)
-
-    def route_send(self, effect: Send) -> None:
-        target = effect.target
-        if isinstance(target, InstanceTarget):
-            receivers = [(Address(self.address.org, target.machine, target.instance), effect.event)]
-        elif isinstance(target, ParentTarget):
-            receivers = [(parent.address, family.event_for(parent, effect.event)) for parent in self.parents]
-        elif isinstance(target, (ChildTarget, ActorTarget)):
-            self.effects.append(effect)
-            return
-        else:
-            receivers = [(self.address, effect.event)]
-        for receiver, event in receivers:
-            self.post("event", receiver, event=event, send_id=effect.id, delay=effect.delay)
-
-    def tell_parents(self, event_type: Callable[[str], str], data: Json) -> None:
-        """The machine has ended: its delayed events are void, and whoever started it gets to know."""
-        self.has_ended = True
-        for parent in self.parents:
-            event = {"type": event_type(parent.child_id), "data": data}
-            self.post("event", parent.address, event=event, is_platform=True)
-
-    def tell_progress(self, snapshot: Snapshot) -> None:
-        """The parents that asked for it learn where the instance stands now."""
-        for parent, event in family.words_of_progress(self.parents, snapshot):
-            self.post("event", parent, event=event, is_platform=True)
-
-    def post(
-        self,
-        kind: str,
-        target: Address,
-        *,
-        event: JsonObject | None = None,
-        creation: Creation | None = None,
-        send_id: str | None = None,
-        delay: float | None = None,
-        is_platform: bool = False,
-    ) -> None:
-        """Put mail into the commit. Its id is the same when the turn is replayed from the same record."""
-        # A timer that waits is paced by time. Word of an ending cannot go round for ever without a new child.
-        chain = 0 if delay else self.chain
-        is_bounded = not is_platform and kind != "stop"
-        if chain > self.limits.chain_max and is_bounded:
-            raise ChainTooLong(
-                f"{self.address} would send message {chain:,} of a chain in which each comes of the one before; "
-                f"the limit is {self.limits.chain_max:,}"
-            )
-        if self.mail_count >= self.limits.mail_per_turn_max and is_bounded:
-            raise TooMuchMail(f"{self.address} sends more than {self.limits.mail_per_turn_max:,} messages in one turn")
-        # A word of a child may carry its whole context.
-        bytes_max = self.limits.event_bytes_max + (self.limits.context_bytes_max if is_platform else 0)
-        event = self.copied(event, target, bytes_max)
-        self.mail.append(
-            Mail(
-                id=f"{self.record.life}#{self.sequence}.{self.mail_count}",
-                kind=kind,  # type: ignore[arg-type]  # the three literals above
-                sender=self.address,
-                target=target,
-                # Without a delay it is due at once whatever the clock says, so that a clock set back neither holds it
-                # up nor lets what is sent later overtake it.
-                due_at=0.0 if delay is None else self.now + delay,
-                event=event,
-                creation=creation,
-                send_id=send_id,
-                is_delayed=delay is not None,
-                is_platform=is_platform,
-                chain=chain,
-            )
-        )
-        self.mail_count += 1
-
-    def copied(self, event: JsonObject | None, target: Address, bytes_max: int) -> JsonObject | None:
-        """An event as its receiver will see it."""
-        try:
-            event_json = encode_json(event)
-            copy: JsonObject | None = decode_json(event_json)
-        except UNSPEAKABLE as error:
-            raise EventFailed(f"an event that {self.address} sends to {target} is not JSON: {error}") from error
-        if len(event_json) > bytes_max:
-            raise EventTooLarge(
-                f"an event that {self.address} sends to {target} is {len(event_json):,} bytes of JSON; "
-                f"the limit is {bytes_max:,} bytes"
-            )
-        return copy
+            self.out.route(effect, step.snapshot)
 
     # -- the outcome -------------------------------------------------------------------------------
 
@@ -442,34 +348,42 @@ class Work:
     ) -> Turn:
         """Check the limits and put the commit together."""
         snapshot, snapshot_json = checked(self.snapshot, self.address, self.limits.context_bytes_max)
-        if not self.has_ended and family.has_news(self.parents, None if is_new else self.record.snapshot, snapshot):
-            self.tell_progress(snapshot)
-        mail = [mail for mail in self.mail if not mail.is_delayed] if self.has_ended else self.mail
+        before = None if is_new else self.record.snapshot
+        if not self.out.has_ended and family.has_news(self.out.parents, before, snapshot):
+            self.out.tell_progress(family.words_of_progress(self.out.parents, snapshot))
+        if len(snapshot.children) > max(self.limits.children_max, 0 if before is None else len(before.children)):
+            raise TooManyChildren(
+                f"{self.address} would have {len(snapshot.children):,} children; the limit is "
+                f"{self.limits.children_max:,}. Have some of them start others, or start them without a parent"
+            )
+        mail = [mail for mail in self.out.mail if not mail.is_delayed] if self.out.has_ended else self.out.mail
         record = InstanceRecord(
             address=self.address,
-            sequence=max(self.sequence, self.record.sequence + 1),
+            sequence=max(self.out.sequence, self.record.sequence + 1),
             version_id=self.version_id,
             created_at=self.record.created_at,
             ts=self.ts,
             snapshot=snapshot,
             status=self.status,
             life=self.record.life,
-            parents=self.parents,
+            parents=self.out.parents,
             desired_version_id=self.desired_version_id,
         )
         commit = Commit(
             expected_sequence=None if is_new else self.record.sequence,
             consumed=() if consumed is None else (consumed,),
-            cancelled=tuple(self.cancelled),
-            cancels_all=self.has_ended,
+            cancelled=tuple(self.out.cancelled),
+            cancels_all=self.out.has_ended,
             record=record,
             snapshot_json=snapshot_json,
             journal=tuple(self.journal),
+            leaves=tuple(name for name, is_in in self.out.memberships.items() if not is_in),
+            joins=tuple(name for name, is_in in self.out.memberships.items() if is_in),
             indexes=self.indexed(snapshot, is_new=is_new, reindexes=reindexes),
             mail=tuple(mail),
             receipt=None if receipt is None else msgspec.structs.replace(receipt, answer=encode_answer(record)),
         )
-        return Turn(commit=commit, effects=tuple(self.effects), effects_before=self.effects_before, refused=refused)
+        return Turn(commit=commit, effects=tuple(self.out.effects), effects_before=self.effects_before, refused=refused)
 
     def indexed(self, snapshot: Snapshot, *, is_new: bool, reindexes: bool) -> tuple[IndexValue, ...] | None:
         """What the instance is found by; ``None`` where nothing can have changed."""

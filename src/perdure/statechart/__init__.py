@@ -26,6 +26,7 @@ from perdure.statechart.event import done_invoke_type as done_invoke
 from perdure.statechart.event import done_state_type as done_state
 from perdure.statechart.event import error_platform_type as error_platform
 from perdure.statechart.guard import and_, in_state, not_, or_
+from perdure.statechart.instance_actions import adopt, broadcast, join_group, leave_group
 from perdure.statechart.machine import Machine
 from perdure.statechart.reference import instance_reference
 from perdure.statechart.snapshot import Snapshot, decode_snapshot, encode_snapshot
@@ -40,8 +41,10 @@ __all__ = [
     "Snapshot",
     "Step",
     "Types",
+    "adopt",
     "and_",
     "assign",
+    "broadcast",
     "cancel",
     "choose",
     "create_machine",
@@ -55,6 +58,8 @@ __all__ = [
     "in_state",
     "initial",
     "instance_reference",
+    "join_group",
+    "leave_group",
     "log",
     "not_",
     "or_",

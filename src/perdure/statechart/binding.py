@@ -19,6 +19,7 @@ from perdure.statechart import guard as gua
 from perdure.statechart.callables import UniformCall, accepted_parameters, uniform
 from perdure.statechart.defects import Defects, child_path, describe, nearest
 from perdure.statechart.delay import as_milliseconds, computed_delay
+from perdure.statechart.instance_actions import INSTANCE_ACTIONS, instance_action
 from perdure.statechart.machine import Implementations, StateNode
 from perdure.statechart.reference import ACTOR_REFERENCE
 from perdure.statechart.schema import typed_event
@@ -84,7 +85,7 @@ class Binder:
 
     def action(self, config: Any, path: str, params: Json = None) -> act.Action | None:
         """Bind one action; ``None``, with a defect, when it cannot be."""
-        if isinstance(config, act.CREATED):
+        if isinstance(config, (*act.CREATED, *INSTANCE_ACTIONS)):
             return self.created_action(config, path, params)
         if isinstance(config, str):
             return self.named_action(config, path, params)
@@ -163,6 +164,8 @@ class Binder:
             return None if child is None else act.Stop(child)
         if isinstance(config, act.LogConfig):
             return self.log_action(config, path, params)
+        if isinstance(config, INSTANCE_ACTIONS):
+            return instance_action(config, self, path, params)
         if not callable(config.get_actions):
             self.defects.add(path, f"pure takes a callable, not {describe(config.get_actions)}")
             return None

@@ -18,12 +18,16 @@ from perdure.json_value import Json, JsonObject
 
 __all__ = [
     "ActorTarget",
+    "AdoptChild",
+    "Broadcast",
     "Cancel",
     "ChildTarget",
     "Done",
     "Effect",
     "Fail",
     "InstanceTarget",
+    "JoinGroup",
+    "LeaveGroup",
     "Log",
     "ParentTarget",
     "RunAction",
@@ -139,6 +143,37 @@ class StopChild(msgspec.Struct, frozen=True, tag="stop-child"):
     instance: str | None = None
 
 
+class AdoptChild(msgspec.Struct, frozen=True, tag="adopt-child"):
+    """Ask an instance that exists to be a child of this one too."""
+
+    id: str
+    session: int
+    source: str
+    """Its machine."""
+    instance: str
+    detached: bool = False
+    sync: bool = False
+
+
+class JoinGroup(msgspec.Struct, frozen=True, tag="join-group"):
+    """Become a member of a group of instances."""
+
+    name: str
+
+
+class LeaveGroup(msgspec.Struct, frozen=True, tag="leave-group"):
+    """Be a member of a group of instances no longer."""
+
+    name: str
+
+
+class Broadcast(msgspec.Struct, frozen=True, tag="broadcast"):
+    """Deliver an event to every member of a group of instances."""
+
+    event: JsonObject
+    group: str
+
+
 class Log(msgspec.Struct, frozen=True, tag="log"):
     """A value the machine wants logged."""
 
@@ -164,4 +199,18 @@ class Fail(msgspec.Struct, frozen=True, tag="fail"):
     error: Json = None
 
 
-Effect: TypeAlias = RunAction | Send | Cancel | StartChild | StopChild | Log | Warn | Done | Fail
+Effect: TypeAlias = (
+    RunAction
+    | Send
+    | Cancel
+    | StartChild
+    | StopChild
+    | AdoptChild
+    | JoinGroup
+    | LeaveGroup
+    | Broadcast
+    | Log
+    | Warn
+    | Done
+    | Fail
+)

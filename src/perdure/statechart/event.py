@@ -16,6 +16,7 @@ from perdure.json_value import JsonObject
 from perdure.statechart.schema import typed_event
 
 __all__ = [
+    "ADOPT",
     "ERROR_COMMUNICATION",
     "ERROR_EXECUTION",
     "ESCALATED",
@@ -41,6 +42,8 @@ STOP = "xstate.stop"
 """The event that exit actions see when an actor is stopped from outside."""
 UPGRADE = "statebacked.upgrade"
 """What an actor sees that goes on in another version of its machine."""
+ADOPT = "perdure.adopt"
+"""What an instance's ``allow_write`` is asked about when another one wants to be its parent."""
 ERROR_COMMUNICATION = "error.communication"
 """Raised when a message has no receiver."""
 UPDATE = "xstate.update"

@@ -8,7 +8,7 @@ has happened.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic
+from typing import Any, Generic
 
 import msgspec
 
@@ -26,7 +26,8 @@ from perdure.statechart.configuration import (
 )
 from perdure.statechart.effect import Effect, RunAction
 from perdure.statechart.entry_exit import add_with_ancestors, complete_by_default
-from perdure.statechart.event import INIT, STOP, EventLike, to_event
+from perdure.statechart.event import ADOPT, INIT, STOP, EventLike, to_event
+from perdure.statechart.instance_actions import take_in
 from perdure.statechart.machine import Beginning, Machine, StateNode
 from perdure.statechart.macrostep import Macrostep, Scope
 from perdure.statechart.plan import QuickPlan, entry_program, quick_plan
@@ -35,7 +36,7 @@ from perdure.statechart.schema import is_schema_type, plain
 from perdure.statechart.snapshot import C, Snapshot
 from perdure.statechart.spawning import spawner
 
-__all__ = ["Scope", "Step", "initial", "resume", "stop", "transition"]
+__all__ = ["Scope", "Step", "adopt", "initial", "resume", "stop", "transition"]
 
 
 class Step(msgspec.Struct, Generic[C], frozen=True):
@@ -152,6 +153,24 @@ def resume(machine: Machine[C], snapshot: Snapshot[C], *, scope: Scope = DEFAULT
     for node in configuration.active:
         step.perform(tuple(StartTimer(after) for after in node.afters))
     step.run_to_stable()
+    return outcome(step)
+
+
+def adopt(
+    machine: Machine[C],
+    snapshot: Snapshot[C],
+    reference: Mapping[str, Any],
+    *,
+    child_id: str | None,
+    detached: bool,
+    auto_forward: bool,
+    sync: bool,
+    scope: Scope = DEFAULT_SCOPE,
+) -> Step[C]:
+    """Adopt an instance because the world outside says so, not an action. Raises what the action does."""
+    configuration = configuration_for(machine, snapshot)
+    step = machine.macrostep(machine, snapshot, configuration, snapshot.context, {"type": ADOPT}, scope)
+    take_in(step, reference, child_id, detached=detached, auto_forward=auto_forward, sync=sync)
     return outcome(step)
 
 

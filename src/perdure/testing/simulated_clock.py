@@ -7,11 +7,24 @@ import heapq
 import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Generator
+from typing import Protocol
 
 __all__ = ["CountingEntropy", "SimulatedClock"]
 
 YIELDS = 25
 """How often ``advance`` lets the event loop run between two sleepers: enough for what one wakes to sleep again."""
+
+ROUNDS_MAX = 20_000
+"""How often it lets the loop run until what it drives rests: what does not rest by then waits for something else."""
+
+
+class Driven(Protocol):
+    """What ``SimulatedClock.drive`` takes: a runtime."""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it has done all it can before time passes."""
+        ...
 
 
 class SimulatedClock:
@@ -21,6 +34,15 @@ class SimulatedClock:
         self._now = now
         self._waiting: list[tuple[float, int, asyncio.Future[None] | Timer]] = []
         self._order = itertools.count()
+        self._driven: list[Driven] = []
+
+    def drive(self, runtime: Driven) -> None:
+        """Let ``advance`` wait, at each moment that something wakes, until all that follows from it has been done.
+
+        With that a whole runtime is as deterministic as its store and its services: one in memory, and coroutines that
+        wait for nothing but this clock, do the same in every run.
+        """
+        self._driven.append(runtime)
 
     def now(self) -> float:
         return self._now
@@ -76,6 +98,10 @@ class SimulatedClock:
 
     async def _let_others_run(self) -> None:
         for _ in range(YIELDS):
+            await asyncio.sleep(0)
+        for _ in range(ROUNDS_MAX):
+            if all(driven.is_resting for driven in self._driven):
+                return
             await asyncio.sleep(0)
 
 

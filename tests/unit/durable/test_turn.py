@@ -13,15 +13,23 @@ from perdure import (
     ContextTooLarge,
     Definition,
     EventFailed,
+    InstanceEnded,
     InstanceExists,
     InvalidState,
     ReadRequest,
     Sender,
+    TooManyChildren,
     WriteRequest,
+    adopt,
     assign,
+    broadcast,
     cancel,
     create_machine,
+    instance_reference,
+    join_group,
+    leave_group,
     persistent,
+    respond,
     send,
     send_parent,
     send_to,
@@ -29,8 +37,8 @@ from perdure import (
 )
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
-from perdure.durable.message import Create, Deliver, Message, SetStatus, Stop
-from perdure.durable.records import Address, InstanceRecord, Mail, Parent
+from perdure.durable.message import Adopt, Create, Deliver, Message, SetStatus, Stop, TakeIn
+from perdure.durable.records import Address, Creation, InstanceRecord, Mail, Parent
 from perdure.durable.turn import Turn, turn
 from perdure.statechart.effect import ChildTarget, RunAction, Send
 from perdure.statechart.snapshot import decode_snapshot
@@ -497,3 +505,95 @@ def test_a_message_to_an_ephemeral_child_stays_an_effect() -> None:
     turned = run(definition, created(definition), event("GO"))
     assert turned.commit.mail == ()
     assert turned.effects == (Send(event={"type": "HI"}, target=ChildTarget("one"), id="HI"),)
+
+
+# -- adoption and groups -------------------------------------------------------------------------
+
+
+def test_adoption_asks_allow_write_and_adds_a_tie_without_a_transition() -> None:
+    seen: list[WriteRequest] = []
+    definition = define({"a": {}}, noting(seen))
+    record = created(definition, parents=(Parent(PARENT, "kid"),))
+    tie = Parent(Address("org", "parents", "father"), "son", sync=True)
+    adopted = run(definition, record, Adopt(tie=tie, auth_context={"by": 1}, mail_id="mail-1")).commit
+    assert (adopted.record.parents, adopted.journal, adopted.consumed) == ((*record.parents, tie), (), ("mail-1",))
+    assert [(mail.target.instance, mail.event and mail.event["type"]) for mail in adopted.mail] == [
+        ("father", "xstate.update")
+    ]
+    assert [(request.event, request.sender) for request in seen] == [
+        ({"type": "perdure.adopt", "id": "son"}, Sender("parents", "father"))
+    ]
+    refusing = define({"a": {}}, lambda request: False)
+    with pytest.raises(AuthorizerRefused):
+        run(refusing, created(refusing), Adopt(tie=tie, auth_context={}, mail_id="mail-1"))
+
+
+def test_an_instance_that_has_ended_is_not_adopted_and_adopts_nobody() -> None:
+    definition = define({"a": {"on": {"END": "z"}}, "z": {"type": "final"}})
+    done = run(definition, created(definition), event("END")).commit.record
+    tie = Parent(PARENT, "kid")
+    with pytest.raises(InstanceEnded, match="'done'"):
+        run(definition, done, Adopt(tie=tie, auth_context={}, mail_id="mail-1"))
+    with pytest.raises(InstanceEnded, match="'done'"):
+        run(definition, done, TakeIn(child=PARENT))
+
+
+def test_the_host_application_lets_an_instance_adopt_another() -> None:
+    definition = define({"a": {}})
+    commit = run(definition, created(definition), TakeIn(child=PARENT, child_id="kid", sync=True)).commit
+    assert kinds(commit.mail) == [("adopt", "parents/mother")]
+    assert [entry.event["type"] for entry in commit.journal] == ["perdure.adopt"]
+    assert commit.record.snapshot.children["kid"].instance == "mother"
+
+
+def test_adopting_and_groups_are_in_the_commit() -> None:
+    reference = instance_reference("kids", "k")
+    moves = [adopt(reference, detached=True), join_group("one"), leave_group("one"), join_group("two")]
+    definition = define({"a": {"on": {"GO": {"actions": [*moves, broadcast("two", "HI")]}}}})
+    commit = run(definition, created(definition), event("GO")).commit
+    assert kinds(commit.mail) == [("adopt", "kids/k"), ("broadcast", "/two")]
+    assert commit.mail[0].creation == Creation(child_id="k", detached=True)
+    assert (commit.leaves, commit.joins) == (("one",), ("two",))
+
+
+def test_a_share_of_a_broadcast_is_passed_over_by_an_instance_that_was_stopped() -> None:
+    definition = define({"a": {}})
+    record = created(definition, parents=(Parent(PARENT, "kid"),))
+    ended = run(definition, record, Stop(sender=PARENT, mail_id="mail-1")).commit.record
+    share = run(definition, ended, event("HI", is_share=True, mail_id="mail-2")).commit
+    assert (share.consumed, share.journal) == (("mail-2",), ())
+
+
+def test_a_parent_that_wants_to_know_is_told_of_each_change_and_of_nothing_else() -> None:
+    definition = define({"a": {"on": {"GO": "b", "STAY": {}}}, "b": {"on": {"END": "z"}}, "z": {"type": "final"}})
+    parents = (Parent(PARENT, "kid", sync=True, snapshots=True),)
+    first = run(definition, None, Create(version_id="ver_1", parents=parents)).commit
+    moved = run(definition, first.record, event("GO")).commit
+    stayed = run(definition, moved.record, event("STAY")).commit
+    ended = run(definition, moved.record, event("END")).commit
+    told = [[mail.event and mail.event["type"] for mail in commit.mail] for commit in (first, moved, stayed, ended)]
+    assert told == [
+        ["xstate.update", "xstate.snapshot.kid"],
+        ["xstate.update", "xstate.snapshot.kid"],
+        [],
+        ["xstate.update", "xstate.snapshot.kid", "done.invoke.kid"],
+    ]
+
+
+def test_an_update_is_taken_of_a_child_and_can_be_answered() -> None:
+    invoke = {"id": "kid", "src": persistent("kids", name="k"), "sync": True}
+    definition = define({"a": {"invoke": invoke, "on": {"xstate.update": {"actions": respond("SEEN")}}}})
+    record = created(definition)
+    kid = Address("org", "kids", "k")
+    update = Deliver(event={"type": "xstate.update", "id": "kid"}, sender=kid, is_platform=True, mail_id="mail-1")
+    assert kinds(run(definition, record, update).commit.mail) == [("event", "kids/k")]
+    other = Deliver(event={"type": "else"}, sender=kid, is_platform=True, mail_id="mail-1")
+    assert run(definition, record, other).commit.journal == ()
+
+
+def test_more_children_than_the_limit_fail_the_event() -> None:
+    definition = define({"a": {"on": {"GO": {"actions": assign(kid=lambda: spawn_persistent("kids"))}}}})
+    record = run(definition, created(definition), event("GO")).commit.record
+    limits = Limits(children_max=1)
+    with pytest.raises(TooManyChildren, match="2 children; the limit is 1"):
+        turn(definition, HERE, record, event("GO"), now=1.0, fresh_name=lambda: "another", limits=limits)

@@ -9,7 +9,22 @@ import pytest
 
 from perdure.errors import ConfigDefect, MachineConfigError
 from perdure.statechart import Machine, Step, create_machine, initial, transition
-from perdure.statechart.effect import Cancel, Done, Effect, Fail, Log, RunAction, Send, StartChild, StopChild, Warn
+from perdure.statechart.effect import (
+    AdoptChild,
+    Broadcast,
+    Cancel,
+    Done,
+    Effect,
+    Fail,
+    JoinGroup,
+    LeaveGroup,
+    Log,
+    RunAction,
+    Send,
+    StartChild,
+    StopChild,
+    Warn,
+)
 
 
 class AnyName(dict[str, Any]):
@@ -59,6 +74,12 @@ def short(effect: Effect) -> str:
             return f"start {effect.id}"
         case StopChild():
             return f"stop {effect.id}"
+        case AdoptChild():
+            return f"adopt {effect.id}"
+        case JoinGroup() | LeaveGroup():
+            return f"{'join' if isinstance(effect, JoinGroup) else 'leave'} {effect.name}"
+        case Broadcast():
+            return f"broadcast {effect.event['type']} to {effect.group}"
         case Log():
             return f"log {effect.value}"
         case Warn():

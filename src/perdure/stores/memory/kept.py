@@ -30,6 +30,15 @@ class Letter:
     arrival: int
     mail: Mail
 
+    broadcast_at: int | None = None
+    """Of a share: the arrival of its broadcast, which is its place in the order."""
+    reached: int = 0
+    """Of a broadcast: the last membership that it has made a share for."""
+
+    @property
+    def place(self) -> int:
+        return self.arrival if self.broadcast_at is None else self.broadcast_at
+
     @property
     def order(self) -> tuple[float, int]:
-        return self.mail.due_at, self.arrival
+        return self.mail.due_at, self.place

@@ -38,6 +38,7 @@ from perdure.durable.records import (
 from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, ReceiptExists, SequenceConflict, StoreError
 from perdure.statechart.snapshot import Snapshot, decode_snapshot
 from perdure.stores.index_range import Place, index_page, index_scope, range_of
+from perdure.stores.memory.groups import GroupTables
 from perdure.stores.memory.kept import KeptInstance, Letter
 from perdure.stores.memory.numbered import copy_of, page, record_of
 from perdure.stores.memory.upkeep import UpkeepTables
@@ -47,11 +48,12 @@ __all__ = ["MemoryStore"]
 _NO_SNAPSHOT = Snapshot(machine="", configuration=(), value=None)
 
 
-class MemoryStore(UpkeepTables):
+class MemoryStore(UpkeepTables, GroupTables):
     """A store without durability, for tests, for trying things out and as the reference of the others."""
 
     def __init__(self) -> None:
-        super().__init__(count(1))
+        UpkeepTables.__init__(self, count(1))
+        GroupTables.__init__(self)
         self._versions: dict[str, tuple[int, VersionRecord]] = {}
         self._migrations: dict[str, tuple[int, MigrationRecord]] = {}
         self._uploads: dict[str, UploadRecord] = {}
@@ -70,7 +72,7 @@ class MemoryStore(UpkeepTables):
         _check_sequence(commit, kept)
         consumed = self._consumed(commit)
         removed = consumed | self._cancelled(commit)
-        mail = self._outgoing(address, commit.mail, removed)
+        mail = self._outgoing(commit.mail, removed)
         journal = _new_entries(commit, kept)
         _check_receipt(commit, kept)
 
@@ -87,11 +89,8 @@ class MemoryStore(UpkeepTables):
         if commit.receipt is not None:
             receipt = msgspec.structs.replace(commit.receipt, expired_before=0.0)
             self._instances[address].receipts[receipt.key] = receipt
+        self._change_memberships(commit)
         self._send(mail)
-
-    def _send(self, mail: list[Mail]) -> None:
-        for each in mail:
-            self._mail[each.id] = Letter(next(self._arrivals), each)
 
     def _consumed(self, commit: Commit) -> set[str]:
         """The ids of the mail the commit applies: pending, addressed to its instance, none twice."""
@@ -115,13 +114,6 @@ class MemoryStore(UpkeepTables):
             and (commit.cancels_all or letter.mail.send_id in commit.cancelled)
         }
 
-    def _outgoing(self, sender: Address, mail: tuple[Mail, ...], removed: set[str]) -> list[Mail]:
-        """Copies of the mail that is sent. An id stands for one letter at a time."""
-        taken = {each.id for each in mail if each.id in self._mail and each.id not in removed}
-        if taken or len({each.id for each in mail}) < len(mail):
-            raise StoreError(f"{sender} sends mail under an id that is already taken")
-        return [copy_of(each) for each in mail]
-
     async def load(self, address: Address) -> InstanceRecord | None:
         kept = self._instances.get(address)
         if kept is None:
@@ -136,8 +128,9 @@ class MemoryStore(UpkeepTables):
             return False
         if expected_sequence not in (None, kept.record.sequence):
             raise SequenceConflict(f"{address} is at sequence {kept.record.sequence}, not at {expected_sequence}")
-        left_behind = self._outgoing(address, mail, set())
+        left_behind = self._outgoing(mail, set())
         del self._instances[address]
+        self._end_memberships(address)
 
         def is_void(mail: Mail) -> bool:
             return mail.target == address or (mail.sender == address and mail.is_delayed)
@@ -154,9 +147,12 @@ class MemoryStore(UpkeepTables):
         self, now: float, limit: int, *, except_to: Collection[Address] = (), only_timed: bool = False
     ) -> list[Mail]:
         held_back: set[tuple[Address, Address]] = set()
+        under_way = self._first_broadcasts()
         due: list[Mail] = []
         for letter in self._in_order():
             mail = letter.mail
+            if mail.sender in under_way and letter.place > under_way[mail.sender]:
+                continue
             if mail.retry_at > now:
                 held_back.add((mail.sender, mail.target))
             elif mail.target in except_to or (only_timed and mail.due_at <= 0):

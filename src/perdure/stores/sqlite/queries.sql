@@ -59,11 +59,14 @@ ORDER BY sequence
 LIMIT ?;
 
 -- name: send_mail
--- Insert one piece of mail.
+-- Insert one piece of mail. Its place is its own arrival.
 INSERT INTO mail (
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace, place
+) VALUES (
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'mail')
+);
 
 -- name: consume_mail
 -- Delete mail that its target has applied. No row is changed when it is not pending, or addressed to another instance.
@@ -91,7 +94,8 @@ DELETE FROM dead_letter WHERE target_org = ? AND target_machine = ? AND target_i
 DELETE FROM dead_letter WHERE sender_org = ? AND sender_machine = ? AND sender_instance = ? AND is_delayed = 1;
 
 -- name: due_mail
--- Mail to be tried now, in order, without what waits behind a failed piece of the same sender to the same target.
+-- Mail to be tried now, in order, without what waits behind a failed piece of the same sender to the same target, or
+-- behind a broadcast of the same sender.
 -- The index is named because SQLite would search all mail to the target instead of the few pieces that have failed.
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
@@ -108,9 +112,17 @@ WHERE due_at <= ? AND retry_at <= ? AND NOT EXISTS (
         AND earlier.sender_instance = mail.sender_instance
         AND earlier.retry_at > 0
         AND earlier.retry_at > ?
-        AND (earlier.due_at, earlier.arrival) < (mail.due_at, mail.arrival)
+        AND (earlier.due_at, earlier.place) < (mail.due_at, mail.place)
+) AND NOT EXISTS (
+    SELECT 1
+    FROM mail AS broadcast INDEXED BY mail_broadcast_by_sender
+    WHERE broadcast.kind = 'broadcast'
+        AND broadcast.sender_org = mail.sender_org
+        AND broadcast.sender_machine = mail.sender_machine
+        AND broadcast.sender_instance = mail.sender_instance
+        AND broadcast.place < mail.place
 )
-ORDER BY due_at, arrival
+ORDER BY due_at, place
 LIMIT ?;
 
 -- name: due_mail_except
@@ -134,9 +146,17 @@ WHERE due_at > ? AND due_at <= ?
         AND earlier.sender_instance = mail.sender_instance
         AND earlier.retry_at > 0
         AND earlier.retry_at > ?
-        AND (earlier.due_at, earlier.arrival) < (mail.due_at, mail.arrival)
+        AND (earlier.due_at, earlier.place) < (mail.due_at, mail.place)
+) AND NOT EXISTS (
+    SELECT 1
+    FROM mail AS broadcast INDEXED BY mail_broadcast_by_sender
+    WHERE broadcast.kind = 'broadcast'
+        AND broadcast.sender_org = mail.sender_org
+        AND broadcast.sender_machine = mail.sender_machine
+        AND broadcast.sender_instance = mail.sender_instance
+        AND broadcast.place < mail.place
 )
-ORDER BY due_at, arrival
+ORDER BY due_at, place
 LIMIT ?;
 
 -- name: next_due_at
@@ -154,7 +174,7 @@ SELECT
     due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
 FROM mail
 WHERE target_org = ? AND target_machine = ? AND target_instance = ?
-ORDER BY due_at, arrival;
+ORDER BY due_at, place;
 
 -- name: count_mail
 -- How much mail is pending, how much of it is due, the earliest due time that has passed, and the dead letters.
@@ -183,6 +203,85 @@ WHERE id = ?;
 -- name: delete_mail
 -- The second half of giving mail up.
 DELETE FROM mail WHERE id = ?;
+
+-- name: load_broadcast
+-- A broadcast of which shares have yet to be made: its place, how far it has come, and its group.
+SELECT place, reached, target_org, target_instance FROM mail WHERE id = ? AND kind = 'broadcast';
+
+-- name: members_to_reach
+-- The next memberships that a broadcast of a place in the order of mail counts.
+SELECT key, machine, instance
+FROM membership
+WHERE org = ? AND name = ? AND key > ? AND begun_at < ? AND (ended_at IS NULL OR ended_at >= ?)
+ORDER BY key
+LIMIT ?;
+
+-- name: send_share
+-- Insert one member's share of a broadcast. Its place is that of the broadcast.
+INSERT INTO mail (
+    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace, place
+)
+SELECT
+    id || '/' || ?, 'share', sender_org, sender_machine, sender_instance, target_org, ?, ?,
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace, place
+FROM mail
+WHERE id = ?;
+
+-- name: mark_broadcast
+-- Note how far a broadcast has come.
+UPDATE mail SET reached = ? WHERE id = ?;
+
+-- name: is_broadcasting
+-- Whether a sender has a broadcast of which shares have yet to be made.
+SELECT EXISTS (
+    SELECT 1
+    FROM mail
+    WHERE kind = 'broadcast' AND sender_org = ? AND sender_machine = ? AND sender_instance = ?
+);
+
+-- name: join_group
+-- Let an instance be a member of a group from the last mail on; nothing changes when it is one.
+INSERT INTO membership (org, name, machine, instance, begun_at)
+VALUES (?, ?, ?, ?, (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'mail'))
+ON CONFLICT DO NOTHING;
+
+-- name: leave_group
+-- End a membership with the last mail.
+UPDATE membership
+SET ended_at = (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'mail')
+WHERE org = ? AND name = ? AND machine = ? AND instance = ? AND ended_at IS NULL;
+
+-- name: leave_all_groups
+-- End all memberships of an instance with the last mail.
+UPDATE membership
+SET ended_at = (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'mail')
+WHERE org = ? AND machine = ? AND instance = ? AND ended_at IS NULL
+RETURNING name;
+
+-- name: forget_memberships
+-- Delete the memberships of a group that have ended and that no broadcast needs to know.
+DELETE FROM membership
+WHERE org = ? AND name = ? AND ended_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1
+    FROM mail
+    WHERE kind = 'broadcast'
+        AND target_org = membership.org
+        AND target_instance = membership.name
+        AND place <= membership.ended_at
+);
+
+-- name: delete_memberships
+-- Delete all memberships of an instance.
+DELETE FROM membership WHERE org = ? AND machine = ? AND instance = ?;
+
+-- name: list_members
+-- A page of the present members of a group after a position.
+SELECT key, org, machine, instance
+FROM membership
+WHERE org = ? AND name = ? AND key > ? AND ended_at IS NULL
+ORDER BY key
+LIMIT ?;
 
 -- name: list_dead_letters
 -- A page of an org's dead letters after a position.
@@ -466,11 +565,12 @@ WHERE target_org = ? AND id = ?;
 -- The first half of trying a dead letter again: it becomes mail without attempts, at the beginning of a chain.
 INSERT INTO mail (
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
+    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace, place
 )
 SELECT
     id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, 0, 0, last_error, 0, trace
+    due_at, event, creation, send_id, is_delayed, is_platform, 0, 0, last_error, 0, trace,
+    (SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'mail')
 FROM dead_letter
 WHERE target_org = ? AND id = ?;
 

@@ -133,7 +133,9 @@ CREATE TABLE journal (
     PRIMARY KEY (instance_key, sequence)
 ) STRICT, WITHOUT ROWID;
 
--- Mail committed and not yet applied; `arrival` is the order of the commits and, within one, of its list.
+-- Mail committed and not yet applied; `arrival` is the order of the commits and, within one, of its list. `place` is the
+-- order of delivery: the arrival of a piece itself, and for the shares of a broadcast that of the broadcast, which
+-- remembers in `reached` the last membership it has made a share for.
 CREATE TABLE mail (
     arrival INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -154,13 +156,15 @@ CREATE TABLE mail (
     retry_at REAL NOT NULL,
     last_error TEXT,
     chain INTEGER NOT NULL DEFAULT 0,
-    trace TEXT
+    trace TEXT,
+    place INTEGER NOT NULL DEFAULT 0,
+    reached INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- What is due is at the front, whatever waits behind it; whom it is for can be told without reading it.
-CREATE INDEX mail_by_due ON mail (due_at, arrival, target_org, target_machine, target_instance);
+CREATE INDEX mail_by_due ON mail (due_at, place, target_org, target_machine, target_instance);
 
-CREATE INDEX mail_by_target ON mail (target_org, target_machine, target_instance, due_at);
+CREATE INDEX mail_by_target ON mail (target_org, target_machine, target_instance, due_at, place);
 
 -- Only delayed mail can be cancelled, and only by its sender.
 CREATE INDEX mail_delayed_by_sender ON mail (sender_org, sender_machine, sender_instance, send_id) WHERE is_delayed = 1;
@@ -171,6 +175,30 @@ CREATE INDEX mail_tried_by_pair ON mail (
 ) WHERE retry_at > 0;
 
 CREATE INDEX mail_tried_by_retry ON mail (retry_at) WHERE retry_at > 0;
+
+-- Broadcasts are few, and gone once all their shares are made.
+CREATE INDEX mail_broadcast_by_sender ON mail (sender_org, sender_machine, sender_instance, place)
+WHERE kind = 'broadcast';
+
+CREATE INDEX mail_broadcast_by_target ON mail (target_org, target_instance, place) WHERE kind = 'broadcast';
+
+-- Who is in which group of instances. A membership counts for the broadcasts with a place after `begun_at` and up to
+-- `ended_at`; one that has ended is kept while a broadcast needs to know.
+CREATE TABLE membership (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    org TEXT NOT NULL,
+    name TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    begun_at INTEGER NOT NULL,
+    ended_at INTEGER
+) STRICT;
+
+CREATE INDEX membership_by_group ON membership (org, name, key);
+
+CREATE INDEX membership_by_member ON membership (org, machine, instance);
+
+CREATE UNIQUE INDEX membership_present ON membership (org, name, machine, instance) WHERE ended_at IS NULL;
 
 -- Mail that was given up, in the order of giving up. The same columns as mail.
 CREATE TABLE dead_letter (

@@ -33,6 +33,7 @@ from perdure.stores.sqlite.access import AccessQueries
 from perdure.stores.sqlite.connection import check_path, connect_reader, connect_writer, create_file, store_error
 from perdure.stores.sqlite.evolution import EvolutionQueries
 from perdure.stores.sqlite.file_lock import FileLock
+from perdure.stores.sqlite.groups import GroupQueries
 from perdure.stores.sqlite.inbox import Failed, Inbox, Outcome
 from perdure.stores.sqlite.queries import QUERIES
 from perdure.stores.sqlite.recent import RecentInstances
@@ -47,7 +48,7 @@ RECENT_BYTES_MAX = 32 * 1024 * 1024
 """Memory for the instances committed last."""
 
 
-class SqliteStore(AccessQueries, EvolutionQueries, UpkeepQueries):
+class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
     """Instances, mail, journals and definitions in one file; one process at a time may have it open.
 
     ``open`` binds the store to the running event loop, whose coroutines alone may use it. ``readers`` is the number of

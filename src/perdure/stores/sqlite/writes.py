@@ -13,6 +13,7 @@ from perdure.durable.commit import Commit
 from perdure.durable.indexes import IndexValue
 from perdure.durable.records import Address, VersionRecord
 from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, ReceiptExists, SequenceConflict
+from perdure.stores.sqlite.groups import MembershipChanges
 from perdure.stores.sqlite.queries import QUERIES
 from perdure.stores.sqlite.rows import (
     Row,
@@ -37,6 +38,7 @@ class PreparedCommit:
     cancelled: tuple[str, ...]
     cancels_all: bool
     instance: Row
+    memberships: MembershipChanges | None
     journal: list[Row]
     indexes: frozenset[IndexValue] | None
     mail: list[Row]
@@ -51,6 +53,7 @@ class PreparedCommit:
             cancelled=commit.cancelled,
             cancels_all=commit.cancels_all,
             instance=instance_row(commit),
+            memberships=MembershipChanges(commit) if commit.cancels_all or commit.leaves or commit.joins else None,
             journal=[entry_row(entry) for entry in commit.journal],
             indexes=None if commit.indexes is None else frozenset(commit.indexes),
             mail=[mail_row(mail) for mail in commit.mail],
@@ -70,6 +73,8 @@ class PreparedCommit:
             connection.execute(QUERIES["cancel_all_mail"], address)
         elif self.cancelled:
             connection.executemany(QUERIES["cancel_mail"], [(*address, send_id) for send_id in self.cancelled])
+        if self.memberships is not None:
+            self.memberships.apply(connection)
         if self.journal:
             connection.executemany(QUERIES["append_journal"], [(key, *entry) for entry in self.journal])
         if self.indexes is not None:
@@ -128,6 +133,7 @@ def delete_instance(
         "delete_delayed_dead_letters_from",
         "delete_receipts_of",
         "delete_logs_of",
+        "delete_memberships",
     ):
         connection.execute(QUERIES[query], row)
     connection.executemany(QUERIES["send_mail"], mail)

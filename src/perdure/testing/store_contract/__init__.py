@@ -32,6 +32,7 @@ pytest.register_assert_rewrite(
             "deletion",
             "durability",
             "evolution",
+            "groups",
             "mail",
             "pages",
             "upkeep",
@@ -45,6 +46,7 @@ from perdure.testing.store_contract.definitions import DefinitionContract  # noq
 from perdure.testing.store_contract.deletion import DeletionContract  # noqa: E402
 from perdure.testing.store_contract.durability import DurabilityContract  # noqa: E402
 from perdure.testing.store_contract.evolution import EvolutionContract  # noqa: E402
+from perdure.testing.store_contract.groups import GroupContract  # noqa: E402
 from perdure.testing.store_contract.mail import MailContract  # noqa: E402
 from perdure.testing.store_contract.pages import PageContract  # noqa: E402
 from perdure.testing.store_contract.upkeep import UpkeepContract  # noqa: E402
@@ -58,6 +60,7 @@ class StoreContract(
     MailContract,
     DefinitionContract,
     EvolutionContract,
+    GroupContract,
     AccessContract,
     UpkeepContract,
     PageContract,
