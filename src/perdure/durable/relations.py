@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from perdure.durable.checked_input import ensure_name, sendable
+from perdure.durable.envelope import Envelope
 from perdure.durable.message import TakeIn
 from perdure.durable.records import Address, Mail, Page, group_address, host_address
-from perdure.durable.envelope import Envelope
 from perdure.durable.store import Store
 from perdure.errors import InvalidParameter
 from perdure.statechart.event import EventLike
