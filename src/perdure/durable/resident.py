@@ -394,9 +394,14 @@ class Resident:
             self._runtime.delivery.claim(item)
         at_hand = {item.id for item in own} | {waiting.mail.id for waiting in self._own if waiting.mail is not None}
         try:
+            # In this order: a broadcast that becomes mail meanwhile is seen by the second question.
+            is_broadcasting = await self._runtime.store.is_broadcasting(self.address)
             pending = await self._runtime.store.pending_mail(self.address)
-            is_first = not await self._runtime.store.is_broadcasting(self.address) and all(
-                item.id in at_hand or item.is_delayed or item.sender != self.address or item.kind != "event"
+            is_first = not is_broadcasting and all(
+                item.id in at_hand
+                or item.is_delayed
+                or item.sender != self.address
+                or item.kind not in ("event", "share")
                 for item in pending
             )
         except StoreError:
