@@ -60,8 +60,8 @@ class CallbackActor(TaskActor):
     def send_back(self, event: EventLike) -> None:
         """Send an event to the parent, from any thread. Raises ``InvalidParameter`` for what is no event."""
         checked = to_event(event)
-        if self.has_ended:
-            logger.warning("an event was dropped", actor=self.path, type=checked["type"], reason="its sender has ended")
+        if self.system.is_here:
+            self._say(checked, None)
         else:
             self.system.submit_quietly(self._say, checked)
 
@@ -69,7 +69,7 @@ class CallbackActor(TaskActor):
         if self.has_ended or self.parent is None:
             logger.warning("an event was dropped", actor=self.path, type=event["type"], reason="its sender has ended")
         else:
-            self.system.post(self.parent.receive, event, self)
+            self.system.submit_quietly(self.parent.receive, event, self)
 
     def listen(self, listener: Callable[[JsonObject], object]) -> None:
         """Have a function called with every event that the child is sent from now on."""

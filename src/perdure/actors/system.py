@@ -246,6 +246,11 @@ class ActorSystem:
         if isinstance(error, (KeyboardInterrupt, SystemExit, NoEventLoop)):
             raise error
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the thread that the system belongs to."""
+        return threading.get_ident() == self._thread
+
     def use_here(self) -> None:
         """From now on it belongs to this thread, and to the event loop that runs here, if one does."""
         self._thread = threading.get_ident()

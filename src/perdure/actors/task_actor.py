@@ -213,15 +213,12 @@ class StreamActor(TaskActor):
             event = to_event(value)
         except InvalidParameter as error:
             raise InvalidParameter(f"an observable yields events, or values for onSnapshot: {error}", "event") from None
-        self.system.submit_quietly(self._say, event)
+        if self.status == "active" and self.parent is not None:
+            self.system.submit_quietly(self.parent.receive, event, self)
 
     def _say_standing(self, value: Any, sender: Sender | None) -> None:
         if self.status == "active":
             self._report({"status": "active", "context": value, "done": False})
-
-    def _say(self, event: JsonObject, sender: Sender | None) -> None:
-        if self.status == "active" and self.parent is not None:
-            self.system.post(self.parent.receive, event, self)
 
     def _end_with(self, outcome: Any) -> None:
         self._finish(None)
