@@ -182,6 +182,7 @@ async def test_on_an_event_loop_actors_that_answer_each_other_for_ever_let_other
     assert (actor.status, actor.system.is_at_rest) == ("stopped", True)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_children_start_hear_and_stop() -> None:
     count = 100_000
     logic = from_reducer(lambda state, event: state + 1, 0)
