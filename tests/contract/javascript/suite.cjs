@@ -625,6 +625,50 @@ test("a machine is deleted once it has no instances", async () => {
   await assert.rejects(client.machines.get(machine), errors.NotFoundError);
 });
 
+// -- migrations and indexes -----------------------------------------------------------------------------------------
+
+test("an instance moves to another version at its next event", async () => {
+  const client = await admin;
+  const first = await deploy("moving");
+  await client.machineInstances.create("moving", { slug: "mover" });
+  const second = await client.machineVersions.create("moving", { clientInfo: "v2", makeCurrent: true, code: code("2") });
+  await assert.rejects(
+    client.machineInstances.admin.updateDesiredVersion("moving", "mover", { targetMachineVersionId: second.machineVersionId }),
+    refusal(errors.NoMigrationPathError),
+  );
+  const { machineVersionMigrationId } = await client.machineVersionMigrations.create("moving", {
+    fromMachineVersionId: first.machineVersionId,
+    toMachineVersionId: second.machineVersionId,
+    code: "def upgrade_state(path, context):\n    return path\n\n\n"
+      + "def upgrade_context(old_paths, new_paths, context):\n    return {**context, 'public': {'count': 40}}\n",
+  });
+  assert.ok(machineVersionMigrationId);
+  assert.equal(await client.machineInstances.admin.updateDesiredVersion("moving", "mover", {
+    targetMachineVersionId: second.machineVersionId,
+  }), undefined);
+  const waiting = await client.machineInstances.admin.get("moving", "mover");
+  assert.equal(waiting.desiredMachineVersion.id, second.machineVersionId);
+  assert.equal(waiting.machineVersion.id, first.machineVersionId);
+  const { publicContext } = await client.machineInstances.sendEvent("moving", "mover", { event: { type: "INC", by: 2 } });
+  assert.deepEqual(publicContext, { count: 42 });
+  const moved = await client.machineInstances.admin.get("moving", "mover");
+  assert.equal(moved.machineVersion.id, second.machineVersionId);
+  const { transitions } = await client.machineInstances.listTransitions("moving", "mover");
+  assert.deepEqual(transitions.map(({ event }) => event.type), ["xstate.init", "statebacked.upgrade", "INC"]);
+});
+
+test("gzipped migrations are uploaded", async () => {
+  const client = await admin;
+  const first = await deploy("moving-gzip");
+  const second = await client.machineVersions.create("moving-gzip", { clientInfo: "v2", code: code("2") });
+  const made = await client.machineVersionMigrations.create("moving-gzip", {
+    fromMachineVersionId: first.machineVersionId,
+    toMachineVersionId: second.machineVersionId,
+    gzippedCode: gzipSync("def upgrade_state(path, context):\n    return path\n\n\ndef upgrade_context(old, new, context):\n    return context\n"),
+  });
+  assert.ok(made.machineVersionMigrationId);
+});
+
 test("a base URL with a slash at its end works", async () => {
   const client = new StateBackedClient(await sign({ sub: "admin" }), { apiHost: `${apiHost}/` });
   assert.ok((await client.machines.list()).machines);
