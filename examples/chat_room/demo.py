@@ -10,17 +10,16 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import participant  # the machine beside this file
-
 import perdure
 
+MACHINE = Path(__file__).with_name("participant.py")
 PARTICIPANTS = 300
 
 
 async def demonstrate(database: Path, number: int) -> None:
     url = f"sqlite:///{database}"
     names = [f"p{index}" for index in range(number)]
-    async with perdure.open(url, [participant]) as runtime:
+    async with perdure.open(url, [MACHINE]) as runtime:
         await asyncio.gather(
             *(runtime.create_instance(perdure.address("participant", name), {"name": name}) for name in names)
         )
@@ -29,7 +28,7 @@ async def demonstrate(database: Path, number: int) -> None:
         await runtime.send(perdure.address("participant", "p0"), {"type": "SAY", "text": "Good morning."})
         await runtime.send(perdure.address("participant", "p1"), {"type": "SAY", "text": "And to you."})
         print(f"{names[-1]} has left, p0 and p1 have spoken; {await heard(runtime, names)}: the program stops")
-    async with perdure.open(url, [participant]) as runtime:
+    async with perdure.open(url, [MACHINE]) as runtime:
         await runtime.idle()
         print(f"it runs again: {await heard(runtime, names)}")
         expected = [{"from": "p0", "text": "Good morning."}, {"from": "p1", "text": "And to you."}]

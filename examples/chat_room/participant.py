@@ -53,4 +53,4 @@ def allow_write(request: WriteRequest) -> bool:
         return (
             request.sender.machine == "participant" and request.event is not None and request.event["type"] == "HEARD"
         )
-    return request.auth_context.get("sub") == request.context.get("name")
+    return bool(request.auth_context.get("sub") == request.context.get("name"))
