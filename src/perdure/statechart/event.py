@@ -22,6 +22,7 @@ __all__ = [
     "ESCALATED",
     "INIT",
     "INTERNAL_PREFIXES",
+    "PROGRESS",
     "STOP",
     "UPDATE",
     "EventLike",
@@ -52,6 +53,9 @@ ERROR_EXECUTION = "error.execution"
 """Raised when something could not be carried out: an unknown dynamic delay, a custom action that raised."""
 ESCALATED = "xstate.error"
 """What ``escalate`` sends to the parent, which gets it as ``error.platform.<id>``; nobody sees it by this name."""
+
+PROGRESS = (UPDATE, "xstate.snapshot.")
+"""What begins the types of the words by which children say where they stand."""
 
 DONE_INVOKE = "done.invoke."
 ERROR_PLATFORM = "error.platform."

@@ -36,7 +36,7 @@ from perdure.statechart.effect import (
     Target,
     Warn,
 )
-from perdure.statechart.event import DONE_INVOKE, ERROR_COMMUNICATION, ERROR_PLATFORM, UPDATE
+from perdure.statechart.event import DONE_INVOKE, ERROR_COMMUNICATION, ERROR_PLATFORM, PROGRESS
 from perdure.statechart.machine import Invoke, Machine, PersistentSource, StateNode, Transition
 from perdure.statechart.plan import plan_for
 from perdure.statechart.reference import ACTOR_REFERENCE, checked_instance_name, reference_of
@@ -401,7 +401,7 @@ class Macrostep:
     def forward_automatically(self, event: JsonObject) -> None:
         """Children that asked for it get every external event before the parent handles it; word of where a child
         stands is no news for them, and would go round for ever."""
-        if event["type"] == UPDATE:
+        if event["type"].startswith(PROGRESS):
             return
         for child_id in self.forwarding:
             self.effects.append(Send(event, target_of(self.children[child_id]), event["type"]))

@@ -115,4 +115,5 @@ def test_no_update_of_a_child_is_forwarded_to_children() -> None:
     machine = create_machine({"id": "m", "invoke": {"src": persistent("kids", name="k"), "autoForward": True}})
     snapshot = initial(machine).snapshot
     assert transition(machine, snapshot, {"type": "xstate.update", "id": "x"}).effects == ()
+    assert transition(machine, snapshot, {"type": "xstate.snapshot.x"}).effects == ()
     assert len(transition(machine, snapshot, "OTHER").effects) == 1
