@@ -1,4 +1,4 @@
-"""Every promise in docs/limits.md and docs/guarantees.md names the test that proves it, and that test exists."""
+"""Every promise of the pages named here names the test that proves it, and that test exists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from tests.documents.snippets import ROOT
 
-PAGES = [page for page in (ROOT / "docs" / "limits.md", ROOT / "docs" / "guarantees.md") if page.exists()]
+NAMES = ("limits", "guarantees", "persistent-actors")
+PAGES = [page for page in (ROOT / "docs" / f"{name}.md" for name in NAMES) if page.exists()]
 PROOF = re.compile(r"\((`test_\w+`(?:, `test_\w+`)*)\)$")
 
 
