@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -210,6 +211,18 @@ def test_a_synchronised_child_tells_every_step_with_where_it_stands() -> None:
         ("kid", "counting", {"n": 1}, False),
         ("kid", "ended", {"n": 1}, True),
     ]
+
+
+def test_where_a_typed_child_stands_is_told_as_plain_data() -> None:
+    @dataclass(frozen=True)
+    class Count:
+        n: int = 0
+
+    updates: list[Any] = []
+    kid = create_machine({"id": "kid", "context": Count(3)})
+    machine = {"invoke": {"id": "kid", "src": kid, "sync": True}, "on": {"xstate.update": {"actions": note(updates)}}}
+    interpret(create_machine(machine)).start()
+    assert [event["state"]["context"] for event in updates] == [{"n": 3}]
 
 
 def test_on_snapshot_gets_every_snapshot_of_the_child() -> None:

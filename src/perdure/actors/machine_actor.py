@@ -46,6 +46,7 @@ from perdure.statechart.effect import (
 )
 from perdure.statechart.event import ERROR_COMMUNICATION, ERROR_EXECUTION, ESCALATED, error_platform_type
 from perdure.statechart.machine import Machine
+from perdure.statechart.schema import plain
 from perdure.statechart.snapshot import Snapshot
 from perdure.statechart.step import Scope, Step
 
@@ -206,7 +207,7 @@ class MachineActor(Actor):
         return {
             "status": snapshot.status,
             "value": snapshot.value,
-            "context": snapshot.context,
+            "context": snapshot.context if isinstance(snapshot.context, dict) else plain(snapshot.context),
             "tags": list(snapshot.tags),
             "done": snapshot.is_done,
         }
