@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from perdure import Address, Machine, Snapshot
+from perdure import Address, Snapshot
 from perdure.durable.records import InstanceRecord, JournalEntry, Mail
-from tests.simulation.store import replayed
+from tests.simulation.store import Code, replayed
 from tests.simulation.world import ORG, UNKNOWN_LIFE, RandomWorld, Request
 
 __all__ = ["violations"]
@@ -19,7 +19,7 @@ async def violations(world: RandomWorld) -> list[str]:
     journals = {address: await journal(world, address) for address in records}
     dead = list((await world.store.list_dead_letters(ORG, cursor=None, limit=100_000)).rows)
     for address, record in records.items():
-        found += replayed_otherwise(world.definitions[address.machine].machine, record, journals[address])
+        found += replayed_otherwise(world.code, record, journals[address])
     found += requests_broken(world, journals)
     found += readings_broken(world)
     found += mail_broken(world, dead)
@@ -45,11 +45,11 @@ async def journal(world: RandomWorld, address: Address) -> list[JournalEntry]:
 # -- the journal says how the instance came to where it is -------------------------------------------------------------
 
 
-def replayed_otherwise(machine: Machine, record: InstanceRecord, entries: list[JournalEntry]) -> list[str]:
+def replayed_otherwise(code: Code, record: InstanceRecord, entries: list[JournalEntry]) -> list[str]:
     found: list[str] = []
     snapshot: Snapshot | None = None
     for entry in entries:
-        snapshot = replayed(machine, snapshot, entry, has_parent=bool(record.parents))
+        snapshot = replayed(code, snapshot, entry, has_parent=bool(record.parents))
         if snapshot.value != entry.state:
             found.append(
                 f"{record.address}: the journal has {entry.state} after {entry.event}, replay {snapshot.value}"

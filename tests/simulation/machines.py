@@ -21,8 +21,9 @@ from perdure import (
     send_to,
     spawn_persistent,
 )
+from perdure.durable.upgrade import Migration
 
-__all__ = ["REFUSED_KIDS", "definitions"]
+__all__ = ["NEWER_NAMES", "REFUSED_KIDS", "definitions", "migration"]
 
 REFUSED_KIDS = 5
 """Children whose number this divides may not be created."""
@@ -139,16 +140,57 @@ KID: dict[str, Any] = {
 }
 
 
+NEWER_NAMES = {
+    "teller": {"on": "up"},
+    "caller": {"idle": "home", "bad": "worse"},
+    "parent": {"out": "outside", "having": "keeping", "sad": "blue"},
+}
+"""What states are called in the newer versions of machines."""
+
+
+def renamed(config: Any, names: dict[str, str], *, is_states: bool = False) -> Any:
+    """A config whose states have other names."""
+    if isinstance(config, dict):
+        keys = names if is_states else {}
+        return {
+            keys.get(key, key): renamed(value, names, is_states=key == "states" and not is_states)
+            for key, value in config.items()
+        }
+    if isinstance(config, list):
+        return [renamed(item, names) for item in config]
+    if isinstance(config, str):
+        return f".{names[config[1:]]}" if config[:1] == "." and config[1:] in names else names.get(config, config)
+    return config
+
+
+def migration(machine: str, to_label: str, *, is_willing: Callable[[], object] = lambda: None) -> Migration:
+    """The way to one version of a machine from the other. ``is_willing`` may raise."""
+    names = NEWER_NAMES[machine]
+    if to_label == "1":
+        names = {newer: older for older, newer in names.items()}
+
+    def upgrade_context(old_paths: Any, new_paths: Any, context: dict[str, Any]) -> dict[str, Any]:
+        is_willing()
+        return {**context, "heard": [*context["heard"], [f"to {to_label}", None]]}
+
+    return Migration(upgrade_state=lambda path, context: [names.get(path[0], path[0])], upgrade_context=upgrade_context)
+
+
 def definitions(
-    *, is_accepted: Callable[[], bool], act: Callable[..., Any], service: Callable[..., Any]
+    *, is_accepted: Callable[[], bool], act: Callable[..., Any], service: Callable[..., Any], is_newer: bool = False
 ) -> dict[str, Definition]:
-    """The machines by name. ``is_accepted`` may raise; ``act`` and ``service`` see context and event."""
+    """The machines by name; of newer versions only those that have one.
+
+    ``is_accepted`` may raise; ``act`` and ``service`` see context and event.
+    """
 
     def may_exist(request: WriteRequest) -> bool:
         number = request.machine_instance_name.removeprefix("kid-")
         return request.type == "event" or int(number) % REFUSED_KIDS != 0
 
     configs = {"teller": teller(is_accepted), "caller": caller(service), "parent": PARENT, "kid": KID}
+    if is_newer:
+        configs = {name: renamed(configs[name], names) for name, names in NEWER_NAMES.items()}
     return {
         name: Definition(
             machine=create_machine({"id": name, **config}, actions={"act": act}),

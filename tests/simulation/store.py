@@ -12,26 +12,52 @@ import asyncio
 import random  # noqa: TID251 - an argument, for its type
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from perdure import Address, Machine, Scope
+from perdure import Address, Definition, Migration, Scope
 from perdure.durable.commit import Commit
 from perdure.durable.records import InstanceRecord, JournalEntry, Mail
 from perdure.durable.store import Store
+from perdure.durable.upgrade import MigrationStep, Upgrade, upgraded
 from perdure.errors import StoreError
 from perdure.statechart import step as engine
-from perdure.statechart.event import INIT, STOP
+from perdure.statechart.event import INIT, STOP, UPGRADE
 from perdure.statechart.snapshot import Snapshot, decode_snapshot, encode_snapshot
 from perdure.stores.memory import MemoryStore
 from tests.simulation.process import outside_of_processes
 
-__all__ = ["AuditedStore", "Disk", "Wear", "as_store", "replayed"]
+__all__ = ["AuditedStore", "Disk", "Code", "Wear", "as_store", "replayed"]
 
 
-def replayed(machine: Machine, snapshot: Snapshot | None, entry: JournalEntry, *, has_parent: bool) -> Snapshot:
+class Code(Protocol):
+    """The code of the machines, for replays."""
+
+    def definition(self, version_id: str) -> Definition: ...
+
+    def migration(self, version_id: str) -> Migration:
+        """The one that leads to this version."""
+        ...
+
+
+def replayed(code: Code, snapshot: Snapshot | None, entry: JournalEntry, *, has_parent: bool) -> Snapshot:
     """The snapshot that a journal entry leads to, as it would be read again."""
     scope = Scope(has_parent=has_parent)
-    if snapshot is None:
+    definition = code.definition(entry.version_id)
+    machine = definition.machine
+    if entry.event["type"] == UPGRADE:
+        assert snapshot is not None
+        origin = entry.event["fromMachineVersionId"]
+        (migration_id,) = entry.event["migrationPath"]
+        upgrade = Upgrade(
+            definition=definition,
+            from_version_id=origin,
+            to_version_id=entry.version_id,
+            former=code.definition(origin).machine,
+            steps=(MigrationStep(id=migration_id, migration=code.migration(entry.version_id), machine=machine),),
+        )
+        assert upgrade.event == entry.event
+        step = upgraded(upgrade, snapshot, scope=scope)
+    elif snapshot is None:
         assert entry.event["type"] == INIT
         step = engine.initial(machine, None, scope=scope)
     elif entry.event["type"] == STOP:
@@ -44,7 +70,7 @@ def replayed(machine: Machine, snapshot: Snapshot | None, entry: JournalEntry, *
 class AuditedStore(MemoryStore):
     """The inner store. It keeps account of what was committed, and of what was wrong with it."""
 
-    def __init__(self, now: Callable[[], float], machine_of: Callable[[str], Machine]) -> None:
+    def __init__(self, now: Callable[[], float], code: Code) -> None:
         super().__init__()
         self.sent: list[Mail] = []
         self.applied: list[str] = []
@@ -52,7 +78,7 @@ class AuditedStore(MemoryStore):
         """Delayed mail that was cancelled, or went with an instance that was deleted or has ended."""
         self.failures: list[str] = []
         self._now = now
-        self._machine_of = machine_of
+        self._code = code
         self._latest: dict[str, float] = {}
         """The latest time that the clock has shown since a piece of mail was committed."""
 
@@ -102,9 +128,8 @@ class AuditedStore(MemoryStore):
         if before is not None and not record.ts > before.ts:
             self.failures.append(f"ts of {record.address} went from {before.ts} to {record.ts}")
         snapshot = None if before is None else before.snapshot
-        machine = self._machine_of(record.address.machine)
         for entry in commit.journal:
-            snapshot = replayed(machine, snapshot, entry, has_parent=bool(record.parents))
+            snapshot = replayed(self._code, snapshot, entry, has_parent=bool(record.parents))
             if snapshot.value != entry.state:
                 self.failures.append(f"{record.address}: {entry.event} leads to {snapshot.value}, not {entry.state}")
         if snapshot != record.snapshot:

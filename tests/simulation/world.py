@@ -19,13 +19,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from perdure import Address, Machine, PerdureError, Runtime, RuntimeSettings
+from perdure import Address, Definition, Migration, PerdureError, Runtime, RuntimeSettings
 from perdure.durable.records import OrgRecord
 from perdure.durable.store import Store
 from perdure.hosts.in_process import InProcessHost
 from perdure.testing.faulty_store import Faults, with_faults
 from perdure.testing.simulated_clock import CountingEntropy, SimulatedClock
-from tests.simulation.machines import definitions
+from tests.simulation.machines import NEWER_NAMES, definitions, migration
 from tests.simulation.process import Process, tasks_belong_to_their_process
 from tests.simulation.store import AuditedStore, Disk, Wear, as_store
 
@@ -112,6 +112,27 @@ class Site:
     faults: Faults
 
 
+class Replayed:
+    """The code of the machines for replays: what is replayed has been accepted once."""
+
+    def __init__(self, act: Callable[..., Any], service: Callable[..., Any]) -> None:
+        self._definitions: dict[str, Definition] = {}
+        self._migrations: dict[str, Migration] = {}
+        for label in ("1", "2"):
+            found = definitions(is_accepted=lambda: True, act=act, service=service, is_newer=label == "2")
+            for name, definition in found.items():
+                version_id = Runtime.embedded_version_id(ORG, name, label)
+                self._definitions[version_id] = definition
+                if name in NEWER_NAMES:
+                    self._migrations[version_id] = migration(name, label)
+
+    def definition(self, version_id: str) -> Definition:
+        return self._definitions[version_id]
+
+    def migration(self, version_id: str) -> Migration:
+        return self._migrations[version_id]
+
+
 @dataclass
 class RandomWorld:
     seed: int
@@ -128,10 +149,13 @@ class RandomWorld:
         self.chance = random.Random(self.seed)
         self.clock = ClockOnTheWall()
         self.entropy = CountingEntropy()
-        self.store = AuditedStore(self.clock.now, self._machine_of)
+        self.code = Replayed(self._act, self._serve)
+        self.store = AuditedStore(self.clock.now, self.code)
         self.clock.moved = self.store.clock_moved
         self.definitions = definitions(is_accepted=self._is_accepted, act=self._act, service=self._serve)
-        self._replayed_definitions = definitions(is_accepted=lambda: True, act=self._act, service=self._serve)
+        self.newer = definitions(is_accepted=self._is_accepted, act=self._act, service=self._serve, is_newer=True)
+        self.moves = random.Random(f"upgrades of {self.seed}")
+        """Chance of its own, so that what else happens does not depend on it."""
         self.addresses = [
             Address(ORG, machine, f"i{number}")
             for machine in ("teller", "caller", "parent")
@@ -152,9 +176,9 @@ class RandomWorld:
 
     # -- user code ---------------------------------------------------------------------------------
 
-    def _machine_of(self, name: str) -> Machine:
-        """For replays: what is replayed has been accepted once."""
-        return self._replayed_definitions[name].machine
+    def _is_willing(self) -> None:
+        if self.is_live and self.moves.random() < 0.1:
+            raise ValueError("not this one")
 
     def _is_accepted(self) -> bool:
         if self.is_live and self.chance.random() < 0.1:
@@ -255,8 +279,12 @@ class RandomWorld:
 
     async def _started(self, site: Site) -> None:
         worn, site.runtime.store = site.runtime.store, self.store  # registering meets no faults
-        for name, definition in self.definitions.items():
-            await site.runtime.register(ORG, name, definition)
+        for label, versions in (("2", self.newer), ("1", self.definitions)):
+            for name, definition in versions.items():
+                await site.runtime.register(ORG, name, definition, label=label)
+        for name, (start, end) in itertools.product(self.newer, (("1", "2"), ("2", "1"))):
+            way = migration(name, end, is_willing=self._is_willing)
+            await site.runtime.upgrades.register_migration(ORG, name, way, from_label=start, to_label=end)
         site.runtime.store = worn
         await site.runtime.start()
 
@@ -280,6 +308,8 @@ class RandomWorld:
     async def _step(self, site: Site, clients: list[asyncio.Task[None]], *, is_alone: bool) -> None:
         address = self.chance.choice(self.addresses)
         kind, runtime = self.chance.random(), site.runtime
+        if self.moves.random() < 0.1:
+            clients.append(site.process.run(tolerant(self._move, runtime, self.moves.choice(self.addresses))))
         if kind < 0.13:
             await self._let_time_pass(self.chance.choice((1, 100, 1_000, 4_000, 30_000)))
         elif kind < 0.15:
@@ -307,6 +337,12 @@ class RandomWorld:
                 await asyncio.wait(
                     [sending, asyncio.create_task(spin(self.chance.randint(1, 60)))], return_when="FIRST_COMPLETED"
                 )
+
+    async def _move(self, runtime: Runtime, address: Address) -> None:
+        """Let an instance have the one version or the other, now or with its next event."""
+        version_id = Runtime.embedded_version_id(ORG, address.machine, self.moves.choice(("1", "2")))
+        move = self.moves.choice((runtime.upgrades.upgrade, runtime.upgrades.set_desired_version))
+        await move(address, version_id)
 
     async def _let_time_pass(self, milliseconds: float) -> None:
         self.tell(f"{milliseconds:,} ms pass")

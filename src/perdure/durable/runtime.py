@@ -254,7 +254,8 @@ class Runtime(Relations):
         await self.store.add_version(version, make_current=True)
         return version
 
-    def embedded_version_id(self, org: str, machine: str, label: str) -> str:
+    @staticmethod
+    def embedded_version_id(org: str, machine: str, label: str) -> str:
         """The id of the version that ``register`` makes under a label."""
         return prefixed_id("ver", uuid.uuid5(EMBEDDED_VERSIONS, f"{org}/{machine}/{label}"))
 
