@@ -308,8 +308,10 @@ class RandomWorld:
     async def _step(self, site: Site, clients: list[asyncio.Task[None]], *, is_alone: bool) -> None:
         address = self.chance.choice(self.addresses)
         kind, runtime = self.chance.random(), site.runtime
-        if self.moves.random() < 0.1:
-            clients.append(site.process.run(tolerant(self._move, runtime, self.moves.choice(self.addresses))))
+        if self.moves.random() < 0.3:
+            there = [each for each in self.addresses if await self.store.load(each) is not None]
+            if there:
+                clients.append(site.process.run(tolerant(self._move, runtime, self.moves.choice(there))))
         if kind < 0.13:
             await self._let_time_pass(self.chance.choice((1, 100, 1_000, 4_000, 30_000)))
         elif kind < 0.15:
@@ -340,7 +342,7 @@ class RandomWorld:
 
     async def _move(self, runtime: Runtime, address: Address) -> None:
         """Let an instance have the one version or the other, now or with its next event."""
-        version_id = Runtime.embedded_version_id(ORG, address.machine, self.moves.choice(("1", "2")))
+        version_id = Runtime.embedded_version_id(ORG, address.machine, self.moves.choice(("1", "2", "2")))
         move = self.moves.choice((runtime.upgrades.upgrade, runtime.upgrades.set_desired_version))
         await move(address, version_id)
 
