@@ -654,3 +654,18 @@ async def test_a_better_way_made_by_another_process_is_found_once_what_is_known_
         paths = [(await journal(one, at("order", name)))[-1].event["migrationPath"] for name in ("two", "three")]
     assert len(paths[0]) == 2
     assert paths[1] == [direct.id]
+
+
+async def test_an_upgrade_without_an_event_tells_of_a_lost_service_first(world: World) -> None:
+    service = Service()
+    async with world.running() as runtime:
+        await order_at_v1(runtime, calling(service, "called"))
+        call = asyncio.create_task(runtime.send(ORDER, "CALL"))
+        await soon(service.started.wait())
+        call.cancel()
+    async with world.running() as runtime:
+        await register(runtime, "1", calling(service, "called"))
+        v2 = (await register(runtime, "2", {"initial": "broken", "states": {"broken": {}}})).id
+        await migrate(runtime, "1", "2", state=renamed(failed="broken"))
+        assert await runtime.upgrades.upgrade(ORDER, v2) is True
+        assert (await types(runtime, ORDER))[2:] == ["error.platform.call", "statebacked.upgrade"]
