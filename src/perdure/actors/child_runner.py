@@ -144,6 +144,8 @@ class ChildRunner:
 
     def keep_only(self, wanted: Collection[tuple[str, int]]) -> None:
         """Stop the children that are not among these ids with their sessions."""
+        if not self._running and not self._reported:
+            return
         unwanted = [child_id for child_id, session in self._running.items() if (child_id, session) not in wanted]
         for child_id in unwanted:
             self._detach(child_id)

@@ -195,7 +195,7 @@ class Resident:
         """Take messages until there are none and nothing runs, then leave."""
         failure: Exception = InvalidState("the runtime is closing; what was committed stands")
         try:
-            while self._inbox or not self._has_settled:
+            while await self._is_needed():
                 await self._step()
         except Exception as error:
             logger.exception("resident failed", instance=str(self.address))
@@ -207,6 +207,14 @@ class Resident:
             self._answer_all()
             self._end_services()
             self._let_go(self._inbox, failure)
+
+    async def _is_needed(self) -> bool:
+        """Whether there is something to do, or comes at once: who has just been answered may go on, and should not
+        have to have all this set up again."""
+        if not self._inbox and self._has_settled:
+            self._answer_all()
+            await asyncio.sleep(0)
+        return bool(self._inbox) or not self._has_settled
 
     async def _step(self) -> None:
         """Take the next message, or wait for one."""
@@ -349,7 +357,7 @@ class Resident:
             self._children.keep_only(
                 {(child.id, child.session) for child in record.snapshot.children.values() if not child.is_persistent}
             )
-        if record is not None:
+        if record is not None and record is not self._record:
             self._runtime.remember(record)
         return record
 

@@ -407,7 +407,7 @@ def checked(snapshot: Snapshot, address: Address, bytes_max: int) -> tuple[Snaps
                 f"the context of {address} would be {len(context_json):,} bytes of JSON; "
                 f"the limit is {bytes_max:,} bytes"
             )
-        snapshot = msgspec.structs.replace(snapshot, context=decode_json(context_json))
-        return snapshot, encode_snapshot(snapshot)
+        snapshot_json = encode_snapshot(msgspec.structs.replace(snapshot, context=msgspec.Raw(context_json)))
+        return msgspec.structs.replace(snapshot, context=decode_json(context_json)), snapshot_json
     except UNSPEAKABLE as error:
         raise EventFailed(f"the context of {address} cannot be kept, it is not JSON: {error}") from error

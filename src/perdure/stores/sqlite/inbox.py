@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, TypeVar
+
+import msgspec
 
 from perdure.errors import StoreError
 
@@ -26,8 +27,7 @@ T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """The outcome of work that raised."""
 
     error: BaseException
@@ -37,8 +37,7 @@ Outcome: TypeAlias = Any | Failed
 """What a piece of work returned, or how it failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """A piece of work and the future that waits for its outcome."""
 
     work: Work[Any]

@@ -7,7 +7,8 @@ Rows are prepared before, on the caller's side, so that the thread that everybod
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+
+import msgspec
 
 from perdure.durable.commit import Commit
 from perdure.durable.indexes import IndexValue
@@ -28,8 +29,7 @@ from perdure.stores.sqlite.rows import (
 __all__ = ["PreparedCommit", "add_version", "bury_mail", "delete_instance", "delete_machine"]
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedCommit:
+class PreparedCommit(msgspec.Struct, frozen=True):
     """A commit as rows. Making one raises ``TypeError`` for what JSON cannot say."""
 
     address: Address
