@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.durable_library import growth, hot, timers, versus_bare
+from benchmarks.durable_library import fill, growth, hot, timers, versus_bare
 from benchmarks.durable_peers import PEERS
 from benchmarks.http_events import Options, Server, load
 
@@ -112,8 +112,9 @@ def with_growth(bench: Bench) -> Iterator[Line]:
     first: dict[str, float] = {}
     for stored in (1_000, 100_000, *([1_000_000] if bench.million else [])):
         path = bench.folder / f"growth-{stored}.db"
-        command = [sys.executable, "-m", "benchmarks.durable", "--growth", str(stored), "--seconds", str(bench.seconds)]
-        found: dict[str, float] = answer_of([*command, "--folder", str(path.resolve())])
+        command = [sys.executable, "-m", "benchmarks.durable", "--seconds", str(bench.seconds), "--folder", str(path)]
+        answer_of([*command, "--fill", str(stored)])
+        found: dict[str, float] = answer_of([*command, "--growth", str(stored)])
         path.unlink()
         first = first or found
         yield Line(
@@ -168,8 +169,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each round; HTTP takes five times as long")
     parser.add_argument("--folder", type=Path, default=Path(), help="where the databases lie: its disk is measured too")
     parser.add_argument("--million", action="store_true", help="also with a million stored instances")
+    parser.add_argument("--fill", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--growth", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.fill is not None:
+        print(json.dumps(asyncio.run(fill(options.folder, options.fill))))
+        return
     if options.growth is not None:
         print(json.dumps(asyncio.run(growth(options.folder, options.growth, options.seconds))))
         return

@@ -29,7 +29,7 @@ from perdure.stores.sqlite.queries import QUERIES
 from perdure.stores.sqlite.schema import Schema, bring_up_to_date
 from perdure.stores.sqlite.writes import PreparedCommit
 
-__all__ = ["BareLoop", "Rate", "growth", "hot", "library", "timers", "versus_bare"]
+__all__ = ["BareLoop", "Rate", "fill", "growth", "hot", "library", "timers", "versus_bare"]
 
 MACHINE = "toggle"
 FILLER = "x" * 900
@@ -118,7 +118,7 @@ class BareLoop:
         return done
 
 
-def turn_of(name: str, sequence: int) -> PreparedCommit:
+def turn_of(name: str, sequence: int, version: str = VERSION) -> PreparedCommit:
     """The rows of a turn of the toggle."""
     snapshot = Snapshot(
         machine=MACHINE,
@@ -129,13 +129,13 @@ def turn_of(name: str, sequence: int) -> PreparedCommit:
     record = InstanceRecord(
         address=Address(DEFAULT_ORG, MACHINE, name),
         sequence=sequence,
-        version_id=VERSION,
+        version_id=version,
         created_at=1.0e12,
         ts=1.0e12 + sequence,
         snapshot=snapshot,
     )
     entry = JournalEntry(
-        sequence=sequence, created_at=record.ts, event={"type": "TOGGLE"}, state="on", version_id=VERSION
+        sequence=sequence, created_at=record.ts, event={"type": "TOGGLE"}, state="on", version_id=version
     )
     return PreparedCommit.of(
         Commit(
@@ -147,11 +147,11 @@ def turn_of(name: str, sequence: int) -> PreparedCommit:
     )
 
 
-def insert_instances(connection: sqlite3.Connection, numbers: range) -> None:
+def insert_instances(connection: sqlite3.Connection, numbers: range, version: str = VERSION) -> None:
     """Instances, many in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     for number in numbers:
-        turn_of(f"i{number}", 1).apply(connection)
+        turn_of(f"i{number}", 1, version).apply(connection)
     connection.execute("COMMIT")
 
 
@@ -215,22 +215,20 @@ ACTIVE = 1_000
 """Instances that are used, evenly spread over the stored ones."""
 
 
-async def growth(path: Path, stored: int, seconds: float) -> dict[str, float]:
-    """The rate of 128 tasks among so many stored instances, and the memory of the process that stores them."""
-    create_file(path)
-    connection = connect_writer(path, busy_timeout_ms=5000, size_bytes_max=None)
-    bring_up_to_date(connection, path, Schema.of_folder())
-    for begin in range(0, stored, 10_000):
-        insert_instances(connection, range(begin, min(stored, begin + 10_000)))
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
+async def fill(path: Path, stored: int) -> None:
+    """Store so many instances."""
     async with open_perdure(f"sqlite:///{path}", [(MACHINE, create_machine(TOGGLE))]) as runtime:
         (version,) = (await runtime.store.list_versions(DEFAULT_ORG, MACHINE, cursor=None, limit=1)).rows
-        writer = sqlite3.connect(path)
-        writer.execute("UPDATE instance SET version_id = ?", (version.id,))
-        writer.commit()
-        writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        writer.close()
+    connection = connect_writer(path, busy_timeout_ms=5000, size_bytes_max=None)
+    for begin in range(0, stored, 10_000):
+        insert_instances(connection, range(begin, min(stored, begin + 10_000)), version.id)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+async def growth(path: Path, stored: int, seconds: float) -> dict[str, float]:
+    """The rate of 128 tasks among so many stored instances, and the memory that it took this process."""
+    async with open_perdure(f"sqlite:///{path}", [(MACHINE, create_machine(TOGGLE))]) as runtime:
         numbers = range(0, stored, max(1, stored // ACTIVE))
         addresses = [Address(DEFAULT_ORG, MACHINE, f"i{number}") for number in numbers]
         rate = Rate(0, 0)

@@ -29,7 +29,7 @@ from perdure import (
 )
 from perdure.json_value import Json, JsonObject
 from tests.actors import xstate_pages as pages
-from tests.durable.world import World, at, soon, types
+from tests.durable.world import World, a_while, at, soon, types
 
 
 def everybody(machine: Machine) -> Definition:
@@ -52,6 +52,20 @@ async def until_context(runtime: Runtime, machine: str, **wanted: Json) -> None:
             await asyncio.sleep(0)
 
     await soon(look())
+
+
+async def until_working(runtime: Runtime, machine: str) -> None:
+    """Wait until what an instance has started has begun: a commit can be seen a moment before its effects."""
+
+    async def look() -> None:
+        while True:
+            resident = runtime._residents.get(at(machine))
+            if resident is not None and not resident._has_settled:
+                return
+            await asyncio.sleep(0)
+
+    await soon(look())
+    await a_while()
 
 
 async def until_journal(runtime: Runtime, machine: str, event_type: str) -> None:
@@ -302,6 +316,7 @@ async def test_a_callback_counts_hears_and_is_cleaned_up_while_its_instance_wait
     async with world.running() as runtime:
         creating = asyncio.create_task(runtime.create_instance(at("counter")))
         await until_context(runtime, "counter", count=0)
+        await until_working(runtime, "counter")
         await world.clock.advance(2000)
         await until_context(runtime, "counter", count=2)
         telling = asyncio.create_task(runtime.send(at("counter"), "INC"))

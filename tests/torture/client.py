@@ -38,7 +38,7 @@ DELAYS = (0, 20, 200, 1_500)
 OWN_MAX = 20
 """Ledgers that a client creates."""
 TIMEOUT_SECONDS = 60.0
-LOOK_AGAIN_MILLISECONDS = 60.0
+LOOK_AGAIN_MILLISECONDS = 200.0
 TOKEN_LIFETIME = timedelta(hours=4)
 
 clock = SystemClock()
@@ -81,7 +81,6 @@ class Client:
         ledger = self.chance.choice(self.ledgers)
         delay = self.chance.choice(DELAYS) if kind == "TIMER" else 0
         if kind == "CREATE":
-            self.created += 1
             ledger = f"own-{name}"
         begun = time.monotonic_ns()  # noqa: TID251 - the same for all processes, unlike the time of day
         operation = Operation(
@@ -101,6 +100,7 @@ class Client:
         ended = time.monotonic_ns()  # noqa: TID251
         sys.stdout.buffer.write(msgspec.json.encode(msgspec.structs.replace(noted, ended=ended)) + b"\n")
         if kind == "CREATE" and noted.outcome == "answered":
+            self.created += 1
             self.ledgers.append(ledger)
         return noted.outcome != "unknown"
 

@@ -22,7 +22,7 @@ from perdure.errors import InvalidParameter, InvalidState, PerdureError, text_of
 from perdure.json_value import Json, JsonObject
 from perdure.logs import get_logger
 from perdure.statechart import step as engine
-from perdure.statechart.callables import Meta, accepted_parameters, call_with
+from perdure.statechart.callables import Meta, call_with, known_parameters
 from perdure.statechart.effect import (
     ActorTarget,
     AdoptChild,
@@ -260,7 +260,7 @@ class MachineActor(Actor):
         function = self.machine.actions[effect.action]
         meta = Meta(snapshot=None, params=effect.params, reference=self.reference)
         try:
-            result = call_with(function, accepted_parameters(function), effect.context, effect.event, meta)
+            result = call_with(function, known_parameters(function), effect.context, effect.event, meta)
         except BaseException as error:
             self.system.let_through(error)
             self._action_failed(effect.action, error)

@@ -22,7 +22,7 @@ from perdure.actors.actor import SNAPSHOTS, Actor, Parent, Sender
 from perdure.actors.logic import ObservableLogic
 from perdure.errors import InvalidParameter, NoEventLoop
 from perdure.json_value import JsonObject
-from perdure.statechart.callables import Meta, accepted_parameters, call_with
+from perdure.statechart.callables import Meta, call_with, known_parameters
 from perdure.statechart.effect import ActorTarget, StartChild
 from perdure.statechart.event import to_event
 from perdure.statechart.machine import ActorLogic, Machine
@@ -143,7 +143,7 @@ class PromiseActor(TaskActor):
     async def _call(self, given: StartChild) -> Any:
         service = self._service
         meta = Meta(snapshot=None, params=given.params, reference=self.reference)
-        arguments = (service, accepted_parameters(service), given.context, given.event, meta)
+        arguments = (service, known_parameters(service), given.context, given.event, meta)
         if inspect.iscoroutinefunction(service):
             return self.system.plain(await call_with(*arguments))
         context = contextvars.copy_context()

@@ -42,7 +42,7 @@ from perdure.hosts.event_schemas import event_schemas
 from perdure.hosts.http_functions import ask_handler, ask_response_mapper, http_api_of
 from perdure.json_value import JsonObject
 from perdure.logs import get_logger
-from perdure.statechart.callables import Meta, accepted_parameters, call_with
+from perdure.statechart.callables import Meta, call_with, known_parameters
 from perdure.statechart.effect import Cancel, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
 from perdure.statechart.event import ERROR_EXECUTION
 from perdure.statechart.machine import Machine
@@ -143,7 +143,7 @@ class InProcessHost:
         reference = instance_reference(world.address.machine, world.address.instance)
         meta = Meta(snapshot=None, params=effect.params, reference=reference)
         try:
-            result = call_with(function, accepted_parameters(function), effect.context, effect.event, meta)
+            result = call_with(function, known_parameters(function), effect.context, effect.event, meta)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Generic, TypeAlias
 
 import msgspec
@@ -17,7 +18,7 @@ from perdure.errors import EventFailed, PerdureError, text_of
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.snapshot import C, Snapshot
 
-__all__ = ["Meta", "UniformCall", "accepted_parameters", "call_with", "uniform"]
+__all__ = ["Meta", "UniformCall", "accepted_parameters", "call_with", "known_parameters", "uniform"]
 
 UniformCall: TypeAlias = Callable[[Any, JsonObject, Any], Any]
 """Called as ``(context, event, meta)``."""
@@ -52,6 +53,20 @@ def accepted_parameters(function: Callable[..., Any]) -> int:
     if required > 3:
         raise TypeError(f"it needs {required} arguments; (context, event, meta) are all there are")
     return required
+
+
+def known_parameters(function: Callable[..., Any]) -> int:
+    """As ``accepted_parameters``, remembered: for functions that are called again and again. Reading a signature takes
+    longer than most turns.
+    """
+    try:
+        hash(function)
+    except TypeError:
+        return accepted_parameters(function)
+    return _remembered_parameters(function)
+
+
+_remembered_parameters = lru_cache(maxsize=1024)(accepted_parameters)
 
 
 def call_with(function: Callable[..., Any], parameters: int, context: Any, event: JsonObject, meta: Any) -> Any:

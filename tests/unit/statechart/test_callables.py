@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perdure.errors import EventFailed, InvalidState
-from perdure.statechart.callables import Meta, accepted_parameters, call_with, uniform
+from perdure.statechart.callables import Meta, accepted_parameters, call_with, known_parameters, uniform
 
 
 class Asked:
@@ -70,3 +70,26 @@ def test_an_error_of_perdure_goes_through_as_it_is() -> None:
 
     with pytest.raises(InvalidState):
         uniform(refuse, "f")({}, {}, Asked())
+
+
+def test_known_parameters_are_those_of_the_function_each_time_it_is_asked() -> None:
+    def two(context: object, event: object) -> None: ...
+
+    assert [known_parameters(two), known_parameters(two), known_parameters(lambda: None)] == [2, 2, 0]
+
+
+def test_known_parameters_of_a_callable_that_cannot_be_a_key_are_read_each_time() -> None:
+    class Unhashable:
+        __hash__ = None  # type: ignore[assignment]  # as of a class that defines __eq__ alone
+
+        def __call__(self, context: object) -> None: ...
+
+    assert known_parameters(Unhashable()) == 1
+
+
+def test_known_parameters_refuse_what_accepted_parameters_refuse() -> None:
+    def needs_more(a: object, b: object, c: object, d: object) -> None: ...
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match="it needs 4 arguments"):
+            known_parameters(needs_more)
