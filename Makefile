@@ -106,8 +106,14 @@ imports: $(STAMP) ## imports point down only
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy $(TYPED)
 
+.PHONY: docs
+docs: $(STAMP) ## the documentation site into site/; a wrong link is an error
+	@UV_PROJECT_ENVIRONMENT=$(VENV)-docs $(BIN)/uv sync --frozen --quiet --no-dev --group docs --no-install-project --python $(BIN)/python
+	@$(BIN)/python -m tests.documents.http_reference
+	@$(VENV)-docs/bin/zensical build --strict
+
 .PHONY: check
-check: lint types coverage test-slow ## all that CI runs
+check: lint types coverage test-slow docs ## all that CI runs
 	@echo "make check: all good"
 
 .PHONY: format
@@ -171,9 +177,9 @@ dist: $(STAMP) ## build the wheel and the source archive into dist/
 
 .PHONY: clean
 clean: ## remove what the tools have left behind; keeps .venv
-	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf dist build site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 .PHONY: distclean
 distclean: clean ## remove .venv too
-	rm -rf $(VENV) $(VENV)-bench
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-docs

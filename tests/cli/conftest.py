@@ -15,7 +15,7 @@ from perdure.cli import app
 from perdure.json_value import Json
 from tests.live_server import DOOR, LiveServer, live_server
 
-VARIABLES = ("URL", "TOKEN", "KEY_ID", "KEY_SECRET", "STORE", "HOST", "PORT", "PUBLIC_URL", "MASTER_KEY")
+VARIABLES = ("URL", "TOKEN", "KEY_ID", "KEY_SECRET", "STORE", "HOST", "PORT", "PUBLIC_URL", "MASTER_KEY", "PROFILE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ Run = Callable[..., Ran]
 def nothing_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty working directory, and none of our variables set."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name in VARIABLES:
         monkeypatch.delenv(f"PERDURE_{name}", raising=False)
 

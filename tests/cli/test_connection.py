@@ -28,7 +28,7 @@ def leave(connection: DevConnection) -> None:
 def session(
     url: str | None = None, token: str | None = None, key_id: str | None = None, key_secret: str | None = None
 ) -> Session:
-    return Session(url=url, token=token, key_id=key_id, key_secret=key_secret, as_json=False)
+    return Session(url=url, token=token, key_id=key_id, key_secret=key_secret, profile=None, as_json=False)
 
 
 def connection_of(made: Session) -> tuple[str, str]:
@@ -93,6 +93,6 @@ def test_connected_commands_take_the_connection_options_beside_their_own() -> No
         seen.extend([session.out.as_json, name, flag])
 
     parameters = inspect.signature(command).parameters
-    assert list(parameters) == ["name", "flag", "url", "token", "key_id", "key_secret", "as_json"]
-    command(name="n", flag=True, url=None, token=None, key_id=None, key_secret=None, as_json=True)
+    assert list(parameters) == ["name", "flag", "url", "token", "key_id", "key_secret", "profile", "as_json"]
+    command(name="n", flag=True, url=None, token=None, key_id=None, key_secret=None, profile=None, as_json=True)
     assert seen == [True, "n", True]

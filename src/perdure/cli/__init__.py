@@ -11,7 +11,18 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from perdure.cli import dead_letters, indexes, instances, keys, machines, migrations, orgs, providers, upgrades
+from perdure.cli import (
+    dead_letters,
+    indexes,
+    instances,
+    keys,
+    machines,
+    migrations,
+    orgs,
+    profiles,
+    providers,
+    upgrades,
+)
 from perdure.cli.check import check
 from perdure.cli.dev import dev
 from perdure.cli.diagram import diagram
@@ -56,6 +67,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(providers.identity_providers, name="identity-providers")
 app.add_typer(providers.token_providers, name="token-providers")
 app.add_typer(orgs.app, name="orgs")
+app.add_typer(profiles.app, name="profiles")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(token)
 

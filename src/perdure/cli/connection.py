@@ -1,4 +1,5 @@
-"""How commands reach a server: flags first, then the environment, then the ``perdure dev`` of this directory.
+"""How commands reach a server: flags first, then the environment, then a named profile, then the ``perdure dev``
+of this directory, then the current profile.
 
 ``@connected`` gives a command the options for that, and ``--json``, so that every command has the same ones. The
 development server leaves its address and key in ``.perdure/dev.json``, which only its owner may read.
@@ -17,6 +18,7 @@ import msgspec
 import typer
 
 from perdure.cli.output import Output
+from perdure.cli.profiles import Profile, read_profile
 from perdure.clock import SystemClock
 from perdure.errors import InvalidParameter
 
@@ -40,6 +42,10 @@ KeyIdOption = Annotated[
 KeySecretOption = Annotated[
     str | None, typer.Option("--key-secret", envvar="PERDURE_KEY_SECRET", help="The secret of that key.")
 ]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", envvar="PERDURE_PROFILE", help="A server of `perdure profiles list`, with its key."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -57,13 +63,33 @@ class Session:
     """One run of a command: the server it talks to, and where its answer goes."""
 
     def __init__(
-        self, *, url: str | None, token: str | None, key_id: str | None, key_secret: str | None, as_json: bool
+        self,
+        *,
+        url: str | None,
+        token: str | None,
+        key_id: str | None,
+        key_secret: str | None,
+        profile: str | None,
+        as_json: bool,
     ) -> None:
         self.out = Output(as_json=as_json)
+        stored = self._stored(profile, has_server=url is not None or token is not None or key_id is not None)
+        if stored is not None:
+            url = url if url is not None else stored.url
+            if token is None and key_id is None and key_secret is None:
+                token, key_id, key_secret = stored.token, stored.key_id, stored.key_secret
         self._url = url
         self._token = token
         self._key_id = key_id
         self._key_secret = key_secret
+
+    @staticmethod
+    def _stored(name: str | None, *, has_server: bool) -> Profile | None:
+        """The profile to take what is not given from. A development server of this directory comes before the current
+        one, and whoever says where to go or as whom means that and no profile."""
+        if name is None and (has_server or DEV_FILE.exists()):
+            return None
+        return read_profile(name)
 
     def client(self) -> Client:
         """A client of the server. Raises ``InvalidParameter`` when no server, token or key is known."""
@@ -100,7 +126,9 @@ class Session:
         url = self._url or (dev.url if dev is not None else None)
         if url is None:
             raise InvalidParameter(
-                "no server: give --url (PERDURE_URL), or start one here with `perdure dev PATH…`", "url"
+                "no server: give --url (PERDURE_URL), keep one with `perdure profiles add`, or start one here with "
+                "`perdure dev PATH…`",
+                "url",
             )
         if self._token is not None:
             return url, self._token
@@ -134,6 +162,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
             ("token", TokenOption, None),
             ("key_id", KeyIdOption, None),
             ("key_secret", KeySecretOption, None),
+            ("profile", ProfileOption, None),
             ("as_json", JsonOption, False),
         )
     ]

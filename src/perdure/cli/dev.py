@@ -42,7 +42,7 @@ def dev(
         f"sqlite:///{DEV_FILE.parent}/dev.db"
     ),
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one.")] = 7373,
+    port: Annotated[int, typer.Option("--port", envvar="PERDURE_PORT", min=0, max=65535, help="0: a free one.")] = 7373,
 ) -> None:
     """Serve machine files, reload them when they change, and print a token to begin with.
 

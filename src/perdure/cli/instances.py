@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from perdure import wire
-from perdure.cli.arguments import parse_event, parse_object
+from perdure.cli.arguments import parse_duration, parse_event, parse_object
 from perdure.cli.connection import Session, connected
-from perdure.cli.output import builtins, json_text, shown_state, shown_time
+from perdure.cli.output import builtins, json_text, shown_state, shown_time, state_paths
 from perdure.cli.versions import version_id
 from perdure.entropy import SystemEntropy
+from perdure.errors import InvalidState
+
+if TYPE_CHECKING:
+    from perdure.client import Client
 
 __all__ = ["app"]
 
@@ -55,12 +59,42 @@ def send(
     data: Annotated[
         str | None, typer.Option("--data", metavar="JSON", help="The event's other fields, as a JSON object.")
     ] = None,
+    wait_for: Annotated[
+        str | None,
+        typer.Option("--wait-for", metavar="STATE", help="Wait until it is in a state, such as paid or pay.due."),
+    ] = None,
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="TIME", help="How long to wait for that: 90s, 10m, 1h or 30d.")
+    ] = "1m",
 ) -> None:
-    """Send an event and show the state the instance settles in."""
+    """Send an event and show the state the instance settles in, or with --wait-for the first one that is wanted.
+
+    Exits with 1 when the wanted state does not come in time, or no longer can.
+    """
     whole_event = parse_event(event, data)
+    patience = parse_duration(timeout, "--timeout").total_seconds()
     with session.client() as client:
         state = client.send(machine, instance, whole_event)
+        if wait_for is not None and not state.matches(wait_for):
+            state = wait_until(client, machine, instance, wait_for, patience)
     session.out.state(machine, instance, state)
+
+
+def wait_until(client: Client, machine: str, instance: str, wanted: str, patience: float) -> wire.State:
+    """The first state that matches. Raises ``InvalidState`` when none comes in time, or the instance has ended."""
+    try:
+        state = client.wait_for(
+            machine, instance, lambda state: state.done or state.matches(wanted), timeout_seconds=patience
+        )
+    except TimeoutError as error:
+        now = ", ".join(state_paths(client.get_instance(machine, instance).state))
+        raise InvalidState(
+            f"{machine}/{instance} did not come to {wanted} in time: it is in {now}. The event was applied; "
+            f"`perdure instances watch {machine} {instance}` shows what follows"
+        ) from error
+    if not state.matches(wanted):
+        raise InvalidState(f"{machine}/{instance} has ended in {', '.join(state_paths(state.state))}, not in {wanted}")
+    return state
 
 
 @app.command("get")
