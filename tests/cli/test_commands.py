@@ -270,3 +270,23 @@ def test_the_first_key_is_made_in_the_store_itself(run: Run, tmp_path: Path) -> 
     assert run("keys", "delete", production["id"], "--store", store).exit_code == 0
     assert run("keys", "delete", production["id"], "--store", store).exit_code == 1
     assert len(run("keys", "list", "--store", store, "--json").json) == 1
+
+
+def test_a_package_is_deployed_as_one_bundle_with_its_hash(ask: Run, tmp_path: Path) -> None:
+    package = tmp_path / "hut"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .door import allow_read, allow_write, machine\n", encoding="utf-8")
+    (package / "door.py").write_text(DOOR, encoding="utf-8")
+    first, second = (ask("machines", "deploy", str(package), "--json") for _ in range(2))
+    assert first.json["slug"] == "hut"
+    assert first.json["sha256"] == second.json["sha256"]
+    assert len(first.json["sha256"]) == 64
+    assert ask("instances", "create", "hut", "one", "--json").json["state"] == "shut"
+
+
+def test_a_directory_that_is_no_package_is_refused_with_what_to_name(ask: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "loose"
+    folder.mkdir()
+    refused = ask("machines", "deploy", str(folder))
+    assert refused.exit_code == 1
+    assert "Name one machine file" in refused.stderr

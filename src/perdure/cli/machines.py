@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,9 @@ import typer
 from perdure.cli.arguments import parse_pair
 from perdure.cli.connection import Session, connected
 from perdure.cli.output import builtins, shown_time
-from perdure.errors import MachineCodeError, NotFound
-from perdure.machine_files import read_machine_file
+from perdure.errors import InvalidParameter, MachineCodeError, NotFound
+from perdure.machine_files import MachineFile, read_machine_file
+from perdure.machine_packages import is_machine_package, read_machine_package
 
 __all__ = ["app"]
 
@@ -82,7 +84,9 @@ def create_machine(
 @connected
 def deploy(
     session: Session,
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A machine file.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="PATH", exists=True, help="A machine file, or the directory of a machine package.")
+    ],
     name: Annotated[str | None, typer.Option("--name", help="The machine's name, instead of the file's.")] = None,
     current: Annotated[
         bool, typer.Option("--current/--no-current", help="Whether new instances use this version from now on.")
@@ -93,10 +97,12 @@ def deploy(
         typer.Option("--index", metavar="NAME=JSONPATH", help="What instances are found by; may be repeated."),
     ] = None,
 ) -> None:
-    """Upload a machine file as a new version, and create the machine if it is not there."""
-    found = read_machine_file(file)
-    if found is None:
-        raise MachineCodeError("the file has no `machine` at its top level", file=str(file))
+    """Upload a machine file or package as a new version, and create the machine if it is not there.
+
+    Of a package every module goes along, in one bundle: what is hashed is what runs.
+    """
+    found = machine_at(file)
+    content_hash = hashlib.sha256(found.source.encode()).hexdigest()
     machine = name or found.machine
     selectors = dict(parse_pair(item, "--index") for item in index or [])
     with session.client() as client:
@@ -118,9 +124,25 @@ def deploy(
             client.create_machine(machine, list(selectors))
             version = upload()
     session.out.answer(
-        {"slug": machine, "machineVersionId": version, "current": current},
-        f"deployed {machine} as {version}" + ("" if current else ", not current yet"),
+        {"slug": machine, "machineVersionId": version, "current": current, "sha256": content_hash},
+        f"deployed {machine} as {version}"
+        + ("" if current else ", not current yet")
+        + f", sha256 {content_hash[:16]}…",
     )
+
+
+def machine_at(path: Path) -> MachineFile:
+    """The machine of a file or package. Raises ``MachineCodeError``, ``InvalidParameter`` for another directory."""
+    if is_machine_package(path):
+        return read_machine_package(path)
+    if path.is_dir():
+        raise InvalidParameter(
+            f"{path} is no machine package: it has no __init__.py that binds `machine`. Name one machine file", "PATH"
+        )
+    found = read_machine_file(path)
+    if found is None:
+        raise MachineCodeError("the file has no `machine` at its top level", file=str(path))
+    return found
 
 
 @app.command("delete")
