@@ -28,6 +28,7 @@ from perdure.cli.dev import dev
 from perdure.cli.diagram import diagram
 from perdure.cli.output import print_error
 from perdure.cli.serve import serve
+from perdure.cli.store_files import backup, compact, doctor, restore
 from perdure.cli.token import token
 from perdure.errors import PerdureError
 
@@ -70,6 +71,10 @@ app.add_typer(orgs.app, name="orgs")
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(token)
+app.command()(backup)
+app.command()(restore)
+app.command()(compact)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -75,7 +75,8 @@ class Store(AccessStore, EvolutionStore, GroupStore, UpkeepStore, Protocol):
 
         Dead letters go by the same rule. ``mail`` is what it leaves behind: sent in the same atomic step, or not at all
         when there is no such instance. Raises ``SequenceConflict`` when the instance is not at ``expected_sequence``,
-        where one is given. Nothing of what is removed can be read from the store's files afterwards.
+        where one is given. A store on disk overwrites what is
+        removed, and says how its last traces are removed.
         """
         ...
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from perdure.errors import StoreError
 
-__all__ = ["check_path", "connect_reader", "connect_writer", "create_file", "is_fatal", "store_error"]
+__all__ = ["check_path", "connect_reader", "connect_writer", "create_file", "is_fatal", "store_error", "truncate_log"]
 
 _STATEMENTS_CACHED = 128
 _WRITER_CACHE_KIB = 64 * 1024
@@ -68,6 +68,7 @@ def connect_writer(path: Path, *, busy_timeout_ms: int, size_bytes_max: int | No
             raise StoreError(f"{path} cannot have a write-ahead log (its mode is {mode}): move it to a local disk")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_PER_CHECKPOINT}")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
@@ -78,6 +79,16 @@ def connect_writer(path: Path, *, busy_timeout_ms: int, size_bytes_max: int | No
         connection.close()
         raise
     return connection
+
+
+def truncate_log(path: Path, *, busy_timeout_ms: int) -> bool:
+    """Bring everything in the log into the database and empty the log; false while a reader still needs it."""
+    connection = _connect(path, busy_timeout_ms)
+    try:
+        (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
+    finally:
+        connection.close()
 
 
 def connect_reader(path: Path, *, busy_timeout_ms: int) -> sqlite3.Connection:

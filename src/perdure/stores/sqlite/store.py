@@ -30,7 +30,14 @@ from perdure.durable.records import (
 from perdure.errors import InvalidState
 from perdure.stores.sqlite import rows, writes
 from perdure.stores.sqlite.access import AccessQueries
-from perdure.stores.sqlite.connection import check_path, connect_reader, connect_writer, create_file, store_error
+from perdure.stores.sqlite.connection import (
+    check_path,
+    connect_reader,
+    connect_writer,
+    create_file,
+    store_error,
+    truncate_log,
+)
 from perdure.stores.sqlite.evolution import EvolutionQueries
 from perdure.stores.sqlite.file_lock import FileLock
 from perdure.stores.sqlite.groups import GroupQueries
@@ -44,6 +51,7 @@ from perdure.stores.sqlite.upkeep import UpkeepQueries
 
 __all__ = ["SqliteStore"]
 
+EMPTYING_ATTEMPTS = 5
 RECENT_BYTES_MAX = 32 * 1024 * 1024
 """Memory for the instances committed last."""
 
@@ -71,6 +79,7 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
         self._lock = FileLock(self.path)
         self._recent = RecentInstances(RECENT_BYTES_MAX)
         self._threads: list[ConnectionThread] = []
+        self._emptying = asyncio.Lock()
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -144,7 +153,18 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
     ) -> bool:
         left_behind = [rows.mail_row(each) for each in mail]
         work = partial(writes.delete_instance, address=address, expected_sequence=expected_sequence, mail=left_behind)
-        return await self._write(work, lambda _: self._recent.drop(address))
+        existed = await self._write(work, lambda _: self._recent.drop(address))
+        if existed:
+            await self._empty_log()
+        return existed
+
+    async def _empty_log(self) -> None:
+        """What was deleted is overwritten in the database; the log still has it. While a reader needs the log, it is
+        tried again, a few times: closing the store empties it in any case."""
+        async with self._emptying:
+            for _ in range(EMPTYING_ATTEMPTS):
+                if await asyncio.to_thread(truncate_log, self.path, busy_timeout_ms=self._busy_timeout_ms):
+                    return
 
     # -- mail ----------------------------------------------------------------------------------------------------
 
