@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -54,11 +55,11 @@ def test_every_file_that_a_page_shows_is_one_that_its_commands_use() -> None:
 
 
 def test_every_page_is_in_the_navigation_of_the_site() -> None:
-    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    navigation = re.findall(r"[\w/-]+\.md$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     docs = ROOT / "docs"
-    assert [
-        str(page.relative_to(docs)) for page in docs.rglob("*.md") if str(page.relative_to(docs)) not in navigation
-    ] == []
+    assert {str(page.relative_to(docs)) for page in docs.rglob("*.md")} - {"reference/http.md"} == set(navigation) - {
+        "reference/http.md"  # which is made when the site is built
+    }
 
 
 def test_the_page_of_endpoints_has_each_endpoint_of_the_published_document_with_its_scopes() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.install import PROGRAM, Installed, build_wheel, install
+from tests.documents.snippets import ROOT, follow
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -30,8 +31,8 @@ CLIENT_BYTES_MAX = 10_000_000
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """perdure without extras. Without a package index this is skipped on a laptop, and fails where CI runs."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """perdure's wheel. Without a package index this is skipped on a laptop, and fails where CI runs."""
     folder = tmp_path_factory.mktemp("install")
     probe: list[str | Path] = [
         sys.executable,
@@ -48,7 +49,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         if os.environ.get("CI"):
             pytest.fail("pip reaches no package index")
         pytest.skip("pip reaches no package index")
-    return install(build_wheel(folder), folder / "venv")
+    return build_wheel(folder)
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """perdure without extras."""
+    return install(wheel, tmp_path_factory.mktemp("plain") / "venv")
 
 
 def test_the_client_alone_brings_eleven_small_packages_and_nothing_of_the_server(
@@ -71,3 +78,11 @@ def test_the_command_without_the_server_says_what_to_install(installed: Installe
     assert result.returncode == 1
     assert "pip install 'perdure[server]'" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_tour_works_as_it_is_written_with_what_pip_installs(wheel: Path, tmp_path: Path) -> None:
+    installed = install(wheel, tmp_path / "venv", "server")
+    folder = tmp_path / "tour"
+    folder.mkdir()
+    path = f"{installed.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    follow(ROOT / "docs" / "tour.md", folder, {"PATH": path, "PYTHONPATH": "", "PERDURE_PORT": "0"})
