@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -59,6 +60,7 @@ def test_an_event_is_copied_so_that_its_sender_may_go_on_with_it() -> None:
     assert to_event(given) == given
     assert to_event(given) is not given
     assert to_event("A") == {"type": "A"}
+    assert type(to_event(MappingProxyType(given))) is dict
 
 
 @pytest.mark.parametrize("wrong", ["", {}, {"type": ""}, {"type": 5}, None, 5, ["A"]])
