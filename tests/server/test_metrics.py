@@ -107,6 +107,7 @@ async def test_subscriptions_and_residents_are_counted_while_they_are_there(
     subscription = await world.runtime.subscribe(address)
     assert (await numbers(client))["perdure_subscriptions"] == 1
     await subscription.close()
+    await world.runtime.idle()
     found = await numbers(client)
     assert (found["perdure_subscriptions"], found["perdure_resident_instances"]) == (0, 0)
 
