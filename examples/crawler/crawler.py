@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urldefrag, urljoin
 
-import httpx
+import httpx2
 
 from perdure import Machine, assign, create_machine, interpret, raise_, spawn
 from perdure.json_value import JsonObject
@@ -38,7 +38,7 @@ class LinkParser(HTMLParser):
 async def read_page(context: JsonObject) -> AsyncIterator[JsonObject]:
     """Yield ``LINK`` for every link of a page, as its bytes arrive, and in the end ``PAGE`` with their number."""
     parser, count = LinkParser(), 0
-    async with httpx.AsyncClient(follow_redirects=True) as client, client.stream("GET", context["url"]) as response:
+    async with httpx2.AsyncClient(follow_redirects=True) as client, client.stream("GET", context["url"]) as response:
         response.raise_for_status()
         async for text in response.aiter_text():
             parser.feed(text)
