@@ -13,7 +13,10 @@ from starlette.routing import Mount
 from starlette.types import Message
 
 from perdure.durable.records import Address
+from perdure.durable.runtime import Runtime
 from perdure.errors import PerdureError, SnapshotMismatch, StoreError
+from perdure.hosts.in_process import InProcessHost
+from perdure.stores.memory import MemoryStore
 from tests.server.captured_log import captured_log
 from tests.server.world import ORG, World, problem, started_world
 
@@ -25,18 +28,6 @@ from tests.server.world import ORG, World, problem, started_world
 async def test_an_unknown_path_answers_404_without_asking_for_a_token(world: World, path: str) -> None:
     async with world.bare_client() as client:
         assert problem(await client.get(path)) == (404, "not-found")
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("PUT", "/machines/light/i/hall/v"),
-        ("GET", "/machines/light/indexes/room/query"),
-        ("POST", "/machines/light/migrations"),
-    ],
-)
-async def test_what_this_release_lacks_does_not_exist(client: httpx.AsyncClient, method: str, path: str) -> None:
-    assert problem(await client.request(method, path)) == (404, "not-found")
 
 
 @pytest.mark.parametrize(
@@ -249,35 +240,29 @@ async def test_the_exact_statuses_hold_over_a_real_socket(world: World) -> None:
     assert preflight.status_code == 204
 
 
-async def test_the_lifespan_starts_and_closes_a_runtime_that_the_app_owns(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("owns_runtime", "runs_within", "runs_before"), [(True, True, False), (False, False, False), (True, True, True)]
+)
+async def test_the_lifespan_starts_and_closes_a_runtime_that_the_app_owns_and_that_does_not_run_yet(
+    world: World, owns_runtime: bool, runs_within: bool, runs_before: bool
 ) -> None:
     from perdure.server.app import create_app
 
-    calls: list[str] = []
-
-    async def start() -> None:
-        calls.append("start")
-
-    async def close() -> None:
-        calls.append("close")
-
-    monkeypatch.setattr(world.runtime, "start", start)
-    monkeypatch.setattr(world.runtime, "close", close)
-    for owns_runtime, expected in ((True, ["start", "serving", "close"]), (False, ["serving"])):
-        calls.clear()
-        app = create_app(
-            world.runtime,
-            settings=world.settings,
-            secret_box=world.secret_box,
-            clock=world.clock,
-            entropy=world.entropy,
-            owns_runtime=owns_runtime,
-        )
-        async with app.router.lifespan_context(app):
-            calls.append("serving")
-        assert calls == expected
-    monkeypatch.undo()
+    runtime = Runtime(MemoryStore(), InProcessHost(), clock=world.clock, entropy=world.entropy)
+    if runs_before:
+        await runtime.start()
+    app = create_app(
+        runtime,
+        settings=world.settings,
+        secret_box=world.secret_box,
+        clock=world.clock,
+        entropy=world.entropy,
+        owns_runtime=owns_runtime,
+    )
+    async with app.router.lifespan_context(app):
+        assert runtime.is_running == runs_within
+    assert runtime.is_running == runs_before
+    await runtime.close()
 
 
 async def test_names_of_other_orgs_are_separate(world: World) -> None:
