@@ -36,7 +36,7 @@ class DeadLetter(WireStruct, frozen=True, kw_only=True):
     """A message that was given up."""
 
     id: str
-    kind: Literal["event", "create", "adopt", "stop", "broadcast", "share"]
+    kind: Literal["event", "create", "adopt", "stop", "broadcast", "share", "attempt"]
     sender: Reference
     target: Reference
     event: JsonObject | None = None

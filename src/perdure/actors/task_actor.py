@@ -142,7 +142,13 @@ class PromiseActor(TaskActor):
 
     async def _call(self, given: StartChild) -> Any:
         service = self._service
-        meta = Meta(snapshot=None, params=given.params, reference=self.reference)
+        meta = Meta(
+            snapshot=None,
+            params=given.params,
+            reference=self.reference,
+            idempotency_key=given.idempotency_key,
+            attempt=given.attempt,
+        )
         arguments = (service, known_parameters(service), given.context, given.event, meta)
         if inspect.iscoroutinefunction(service):
             return self.system.plain(await call_with(*arguments))
@@ -186,7 +192,13 @@ class StreamActor(TaskActor):
             self._run_in_task(self._read, given)
 
     async def _read(self, given: StartChild) -> None:
-        meta = Meta(snapshot=None, params=given.params, reference=self.reference)
+        meta = Meta(
+            snapshot=None,
+            params=given.params,
+            reference=self.reference,
+            idempotency_key=given.idempotency_key,
+            attempt=given.attempt,
+        )
         iterator = self._logic.iterate(given.context, given.event, meta)
         if inspect.isawaitable(iterator):
             iterator = await iterator

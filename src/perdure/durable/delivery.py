@@ -31,7 +31,7 @@ from perdure.actors.actor import error_data
 from perdure.durable.authorization import sender_claims
 from perdure.durable.envelope import Envelope
 from perdure.durable.family import tie_of
-from perdure.durable.message import Adopt, Create, Deliver, Message, Stop
+from perdure.durable.message import Adopt, AttemptDue, Create, Deliver, Message, Stop
 from perdure.durable.records import Address, Mail, host_address
 from perdure.errors import (
     ChainTooLong,
@@ -323,6 +323,9 @@ def message_of(mail: Mail) -> Message:
     if mail.kind == "stop":
         child_id = None if mail.creation is None else mail.creation.child_id
         return Stop(sender=mail.sender, mail_id=mail.id, child_id=child_id)
+    if mail.kind == "attempt":
+        event = mail.event or {}
+        return AttemptDue(child_id=event["id"], session=event["session"], mail_id=mail.id)
     is_own = mail.sender in (mail.target, host_address(mail.sender.org))  # nobody needs permission for these
     claims = None if mail.is_platform or is_own else sender_claims(mail.sender)
     if mail.kind == "create" and mail.creation is not None:

@@ -45,6 +45,10 @@ class Envelope:
         # A failed answer that nobody collects (its request was cancelled, or it is mail) is no fault of the loop's.
         self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
 
+    def is_behind(self, mail: Mail) -> bool:
+        """Whether it is mail that must not overtake this one, from the same sender."""
+        return self.mail is not None and self.child is None and self.mail.sender == mail.sender
+
     def fail(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)

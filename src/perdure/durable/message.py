@@ -14,7 +14,20 @@ from perdure.durable.upkeep_records import Receipt
 from perdure.json_value import JsonObject
 from perdure.statechart.effect import ActorTarget, ChildTarget
 
-__all__ = ["Adopt", "Create", "Deliver", "Message", "Reindex", "SetStatus", "SetVersion", "Stop", "TakeIn"]
+__all__ = [
+    "Adopt",
+    "AttemptDue",
+    "AttemptFailed",
+    "Create",
+    "Deliver",
+    "Message",
+    "Reindex",
+    "SetStatus",
+    "SetVersion",
+    "Stop",
+    "TakeIn",
+    "title_of",
+]
 
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,4 +112,30 @@ class Reindex(msgspec.Struct, frozen=True):
     """The instance is indexed anew by the selectors of its version."""
 
 
-Message: TypeAlias = Create | Deliver | Stop | Adopt | TakeIn | SetStatus | SetVersion | Reindex
+class AttemptDue(msgspec.Struct, frozen=True, kw_only=True):
+    """A service that may be tried again is not running: its next attempt begins, or there is none left."""
+
+    child_id: str
+    session: int
+    mail_id: str
+
+
+class AttemptFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt at a service has failed."""
+
+    child_id: str
+    session: int
+    error: JsonObject
+    pause: float
+    """How long to wait before the next one."""
+    mail_id: str
+
+
+Message: TypeAlias = (
+    Create | Deliver | Stop | Adopt | TakeIn | SetStatus | SetVersion | Reindex | AttemptDue | AttemptFailed
+)
+
+
+def title_of(message: Message) -> str:
+    """What a message is, in a log."""
+    return str(message.event["type"]) if isinstance(message, Deliver) else type(message).__name__.lower()

@@ -243,7 +243,7 @@ class IndexQuery(msgspec.Struct, frozen=True, kw_only=True):
     descending: bool = False
 
 
-MailKind: TypeAlias = Literal["event", "create", "adopt", "stop", "broadcast", "share"]
+MailKind: TypeAlias = Literal["event", "create", "adopt", "stop", "broadcast", "share", "attempt"]
 """``broadcast`` is addressed to a group and becomes one ``share`` for each of its members; who cannot take its share,
 because it is gone or has ended, is passed over.
 """

@@ -25,9 +25,10 @@ import msgspec
 
 from perdure.actors.actor import error_data
 from perdure.actors.child_runner import ChildRunner
+from perdure.durable.attempts import Attempts, lost_children
 from perdure.durable.envelope import Envelope
 from perdure.durable.family import farewell
-from perdure.durable.message import Create, Deliver, Message
+from perdure.durable.message import AttemptDue, Create, Deliver, Message, title_of
 from perdure.durable.observing import commit_observed, effects_span, observed, traced
 from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
 from perdure.durable.turn import Turn
@@ -86,6 +87,7 @@ class Resident:
             copy=runtime.copied_result,
         )
         self._actions: set[asyncio.Task[None]] = set()
+        self._attempts = Attempts(runtime, self._children.stop, self.child_ended)
         self._deadline = 0.0
         self._is_waiting = False
         self.loop = asyncio.create_task(self._live(), name=f"resident {address}")
@@ -121,9 +123,12 @@ class Resident:
 
     def start_child(self, effect: StartChild, behavior: Any) -> None:
         self._children.start(effect, behavior)
+        self._attempts.started(effect)
 
     def stop_child(self, effect: StopChild) -> None:
         self._children.stop(effect)
+        mail, _ = self._attempts.ended(effect.id, effect.session)
+        self._runtime.delivery.release(mail)
 
     def send_to_child(self, effect: Send) -> None:
         self._children.send(effect)
@@ -138,15 +143,16 @@ class Resident:
     # -- Home: what the children ask ----------------------------------------------------------------
 
     def child_ended(self, child_id: str, session: int, event: JsonObject) -> None:
-        self._own.append(
-            Envelope(
-                Deliver(event=event),
-                child=(child_id, session),
-                is_last_word=True,
-                is_external=False,
-                trace=self._runtime.tracer.current(),
-            )
-        )
+        mail, attempt = self._attempts.ended(child_id, session)
+        trace = self._runtime.tracer.current()
+        if mail is not None and attempt is not None and event["type"] == error_platform_type(child_id):
+            self._children.forget(child_id, session)
+            failure = self._attempts.failure(attempt, mail, event["data"])
+            self._own.append(Envelope(failure, mail=mail, is_external=False, trace=trace))
+        else:
+            message, child = Deliver(event=event, mail_id=None if mail is None else mail.id), (child_id, session)
+            word = Envelope(message, mail=mail, child=child, is_last_word=True, is_external=False, trace=trace)
+            self._own.append(word)
         self._arrived.set()
 
     def child_said(
@@ -251,6 +257,7 @@ class Resident:
     def _end_services(self) -> None:
         """Stop what runs, and forget what it still had to say. Unless the instance is gone, the next turn tells it."""
         self._children.stop_all()
+        self._attempts.release()
         stopped, self._actions = self._actions, set()
         for action in stopped:
             action.cancel()
@@ -266,7 +273,10 @@ class Resident:
     async def _take(self, envelope: Envelope) -> None:
         """Handle one message; a failure is its sender's answer and leaves the instance as it was."""
         if envelope.child is not None and not self._children.is_live(*envelope.child):
+            self._runtime.delivery.release(envelope.mail)
             return  # it was stopped after it had ended: nobody wants to hear of it
+        if isinstance(envelope.message, AttemptDue) and self._attempts.runs(envelope.message):
+            return  # its mail was handed out before it could be kept back
         try:
             try:
                 self._record = await (
@@ -324,7 +334,7 @@ class Resident:
                         message,
                         now=runtime.clock.now(),
                         fresh_name=runtime.fresh_name,
-                        lost=self._lost_children(record),
+                        lost=lost_children(record, self._children),
                         limits=runtime.settings.limits,
                         upgrade=upgrade,
                     )
@@ -354,21 +364,14 @@ class Resident:
         if record is None or (self._record is not None and self._record.life != record.life):
             self._end_services()
         else:
-            self._children.keep_only(
-                {(child.id, child.session) for child in record.snapshot.children.values() if not child.is_persistent}
-            )
+            wanted = {
+                (child.id, child.session) for child in record.snapshot.children.values() if not child.is_persistent
+            }
+            self._children.keep_only(wanted)
+            self._attempts.release(but=wanted)
         if record is not None and record is not self._record:
             self._runtime.remember(record)
         return record
-
-    def _lost_children(self, record: InstanceRecord | None) -> tuple[str, ...]:
-        if record is None or not record.snapshot.children:
-            return ()
-        return tuple(
-            child.id
-            for child in record.snapshot.children.values()
-            if not child.is_persistent and not self._children.is_live(child.id, child.session)
-        )
 
     async def _committed(self, turn: Turn, version: VersionRecord) -> None:
         """The commit is durable: tell the watchers, have its mail delivered, perform its effects."""
@@ -377,6 +380,7 @@ class Resident:
         self._runtime.remember(record)
         self._runtime.watchers.publish(record)
         if mail:
+            self._attempts.keep(mail)
             self._runtime.delivery.notice(mail)
         try:
             if turn.effects or turn.effects_before:
@@ -465,7 +469,9 @@ class Resident:
             delivery.release(mail)
         elif mail is not None:
             for waiting in (self._own, self._inbox):
-                for later in [other for other in waiting if other.mail and other.mail.sender == mail.sender]:
+                for later in [
+                    other for other in waiting if other.mail and not other.child and other.mail.sender == mail.sender
+                ]:
                     waiting.remove(later)
                     delivery.release(later.mail)
             await delivery.failed(mail, error)
@@ -477,7 +483,7 @@ class Resident:
         """What a child did should not be lost to a store that fails for a moment; and a machine that cannot take the
         last word of one has at least to learn that there was an error."""
         log = logger.bind(instance=str(self.address), type=event_type, error=text_of(error))
-        if isinstance(error, StoreError) and self._time_left > 0:
+        if isinstance(error, StoreError) and not isinstance(error, MailGone) and self._time_left > 0:
             log.warning("the word of a child could not be stored, will be tried again")
             await self._runtime.clock.sleep(min(STORE_RETRY_MILLISECONDS, self._time_left))
             self._own.appendleft(envelope)
@@ -485,13 +491,13 @@ class Resident:
             log.warning("the word of a child was not applied")
         elif not isinstance(error, StoreError) and event_type != error_platform_type(envelope.child[0]):
             log.warning("the word of a child failed in the machine")
-            message = Deliver(event={"type": error_platform_type(envelope.child[0]), "data": error_data(error)})
-            self._own.appendleft(Envelope(message, child=envelope.child, is_last_word=True, is_external=False))
+            event = {"type": error_platform_type(envelope.child[0]), "data": error_data(error)}
+            message = Deliver(event=event, mail_id=None if envelope.mail is None else envelope.mail.id)
+            self._own.appendleft(
+                Envelope(message, mail=envelope.mail, child=envelope.child, is_last_word=True, is_external=False)
+            )
         else:
             log.warning("the word of a child was not applied")
             self._children.forget(*envelope.child)
-
-
-def title_of(message: Message) -> str:
-    """What a message is, in a log."""
-    return str(message.event["type"]) if isinstance(message, Deliver) else type(message).__name__.lower()
+            self._runtime.delivery.release(envelope.mail)
+            self._runtime.delivery.wake()

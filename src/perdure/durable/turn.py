@@ -16,13 +16,25 @@ from collections.abc import Callable
 
 import msgspec
 
+from perdure.durable import attempt_turn as attempts
 from perdure.durable import family
 from perdure.durable.authorization import ensure_writable
 from perdure.durable.commit import Commit
 from perdure.durable.definition import Definition, Sender, WriteRequest
 from perdure.durable.indexes import IndexValue, index_values
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
-from perdure.durable.message import Adopt, Create, Message, Reindex, SetStatus, SetVersion, Stop, TakeIn
+from perdure.durable.message import (
+    Adopt,
+    AttemptDue,
+    AttemptFailed,
+    Create,
+    Message,
+    Reindex,
+    SetStatus,
+    SetVersion,
+    Stop,
+    TakeIn,
+)
 from perdure.durable.outbox import UNSPEAKABLE, Outbox
 from perdure.durable.records import Address, InstanceRecord, JournalEntry, Parent
 from perdure.durable.upgrade import Upgrade, upgraded
@@ -92,6 +104,8 @@ def turn(
     if isinstance(message, SetStatus):
         work.status = message.status
         return work.finish()
+    if isinstance(message, AttemptDue | AttemptFailed):
+        return attempts.attempt_turn(work, message)
     if isinstance(message, Reindex):
         return work.finish(reindexes=True)
     if isinstance(message, SetVersion):
@@ -333,7 +347,7 @@ class Work:
             )
         )
         for effect in step.effects:
-            self.out.route(effect, step.snapshot)
+            self.out.route(attempts.routed(self, effect), step.snapshot)
 
     # -- the outcome -------------------------------------------------------------------------------
 

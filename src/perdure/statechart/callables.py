@@ -33,6 +33,10 @@ class Meta(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     """The other keys of a guard, action or service given as ``{"type": name, ...}``."""
     reference: Json = None
     """The reference by which other actors send to this one; ``None`` where the machine runs outside any system."""
+    idempotency_key: str | None = None
+    """Of a service that may be tried again: the same at every attempt, to be handed to whatever it calls."""
+    attempt: int = 1
+    """Of a service: which attempt this is."""
 
 
 def accepted_parameters(function: Callable[..., Any]) -> int:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from perdure.json_value import Json, JsonObject
+from perdure.statechart.retry import Retry
 
 __all__ = [
     "ActorTarget",
@@ -128,6 +129,11 @@ class StartChild(msgspec.Struct, frozen=True, tag="start-child"):
     snapshots: bool = False
     """Whether the parent wants an ``xstate.snapshot.<id>`` event for every step of the child."""
     params: Json = None
+    retry: Retry | None = None
+    """How it is to be tried again; ``None`` is once and never again."""
+    attempt: int = 1
+    idempotency_key: str | None = None
+    """The same for every attempt at this child, and for none of another; ``None`` where there is one attempt."""
     behavior: Any = None
     """What an assigner has spawned by value: a machine, a callable, or other actor logic. It is the one thing in an
     effect that is not data, so that only a runner in the same process can start such a child.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from perdure.statechart.event import EventLike
     from perdure.statechart.macrostep import Macrostep
     from perdure.statechart.typed_machine import Schemas
+from perdure.statechart.retry import Retry
 
 __all__ = [
     "ActorLogic",
@@ -98,6 +99,8 @@ class Invoke:
     is_activity: bool = False
     """Whether it is one of the state's activities, whose end nobody waits for."""
     params: Json = None
+    retry: Retry | None = None
+    """How it is tried again when it fails; ``None`` is once and never again."""
 
 
 @dataclass(slots=True, eq=False)

@@ -40,6 +40,7 @@ from perdure.statechart.event import DONE_INVOKE, ERROR_COMMUNICATION, ERROR_PLA
 from perdure.statechart.machine import Invoke, Machine, PersistentSource, StateNode, Transition
 from perdure.statechart.plan import plan_for
 from perdure.statechart.reference import ACTOR_REFERENCE, checked_instance_name, reference_of
+from perdure.statechart.retry import Retry
 from perdure.statechart.snapshot import Child, Snapshot, Status
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     address: Target | None = None
     """Who this actor is, for references to it and to its children; ``None`` outside any system of actors."""
     origin: Target | None = None
-    """The actor that sent the event and goes on running: ``respond`` reaches it. ``None`` for what nobody sent: from
-    a client, a timer, or word of a child's end."""
+    """The actor that sent the event and still runs: ``respond`` reaches it. ``None`` for a client, a timer, an end."""
     watch: Callable[[tuple[Transition, ...], Configuration], None] | None = None
     """Told of every microstep: the transitions taken and where they lead. It must change nothing."""
 
@@ -224,10 +224,7 @@ class Macrostep:
     # -- children and messages ---------------------------------------------------------------------
 
     def announce(self, invoke: Invoke) -> None:
-        """Remember a child to start when the macrostep is over, with the event that its state was entered by.
-
-        When two states announce the same id, the later one has it.
-        """
+        """Remember a child to start when the macrostep is over, with its event. Of two with one id the later has it."""
         self.withdraw(invoke.id)
         self.pending = {**self.pending, invoke.id: PendingChild(invoke, self.event)}
 
@@ -278,6 +275,7 @@ class Macrostep:
                 snapshots=invoke.snapshots,
                 activity=invoke.is_activity,
                 params=invoke.params,
+                retry=invoke.retry,
             )
             target = target_of(self.children[child_id])
             self.effects += [msgspec.structs.replace(message, target=target) for message in pending.messages]
@@ -305,6 +303,7 @@ class Macrostep:
         snapshots: bool = False,
         activity: bool = False,
         params: Json = None,
+        retry: Retry | None = None,
         behavior: Any = None,
     ) -> None:
         """Ask for a child and record it. A child that already runs under this id is stopped first."""
@@ -324,6 +323,7 @@ class Macrostep:
             sync=sync,
             activity=activity,
             by_value=behavior is not None,
+            retry=retry,
         )
         self.own_children()[child_id] = child
         if auto_forward:
@@ -343,15 +343,13 @@ class Macrostep:
                 sync=sync,
                 snapshots=snapshots,
                 params=params,
+                retry=retry,
                 behavior=behavior,
             )
         )
 
     def stop_referenced(self, reference: Any) -> None:
-        """Stop a child given by id or reference, or all activities with a name; when none runs, one that is announced.
-
-        Any other is no error, as in XState.
-        """
+        """Stop a child by id or reference, or activities by name; if none runs, an announced one. Other is no error."""
         name = reference
         if isinstance(reference, Mapping):
             name = reference.get("id")

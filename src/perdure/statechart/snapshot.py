@@ -18,6 +18,7 @@ import msgspec
 
 from perdure.errors import SnapshotMismatch
 from perdure.json_value import Json, encode_model
+from perdure.statechart.retry import Retry
 from perdure.statechart.state_value import value_matches, value_strings
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether it is an activity: nobody waits for its end."""
     by_value: bool = False
     """Whether an assigner has spawned it by value: it has no name by which it could be started again."""
+    retry: Retry | None = None
+    attempt: int = 0
+    """Which attempt has begun last, where it may be tried again."""
+    given: dict[str, Any] | None = None
+    """What it was started with, where it may be tried again."""
 
     @property
     def is_persistent(self) -> bool:

@@ -19,6 +19,7 @@ from perdure.statechart.delay import as_milliseconds
 from perdure.statechart.event import after_type, done_invoke_type, done_state_type, error_platform_type, snapshot_type
 from perdure.statechart.guard import InState, Test, and_
 from perdure.statechart.machine import After, Invoke, PersistentSource, StateNode, Transition, find_conflict
+from perdure.statechart.retry_config import read_retry
 from perdure.statechart.state_value import split_path, value_of_path
 from perdure.statechart.xstate_objects import (
     INVOKE,
@@ -41,6 +42,7 @@ INVOKE_KEYS = (
     "onDone",
     "onError",
     "onSnapshot",
+    "retry",
     "src",
     "sync",
     "type",
@@ -328,6 +330,8 @@ class TransitionReader:
         if isinstance(source, PersistentSource) and source.name is not None:
             name = self.binder.value(source.name, source_path, "the name of the persistent child")
         data = config.get("data")
+        is_persistent = isinstance(source, PersistentSource)
+        retry = read_retry(config.get("retry"), child_path(path, "retry"), self.defects, is_persistent=is_persistent)
         return Invoke(
             id=child_id,
             state_id=node.id,
@@ -338,6 +342,7 @@ class TransitionReader:
             sync=bool(config.get("sync", False)),
             snapshots="onSnapshot" in config,
             params=params,
+            retry=retry,
         )
 
 
