@@ -191,6 +191,30 @@ async def test_leaving_the_state_ends_the_attempts_also_those_still_to_come(worl
         assert (await runtime.read(at("m"))).state == "idle"
 
 
+@pytest.mark.parametrize("runs", [True, False], ids=["while an attempt runs", "between two attempts"])
+async def test_an_instance_that_ends_leaves_no_attempt_and_no_dead_letter(world: World, runs: bool) -> None:
+    service = Service(failures=9)
+    service.holds = runs
+    invoke = {"id": "work", "src": "work", "retry": {"attempts": 3, "backoff": 1_000}}
+    states = {"busy": {"invoke": invoke, "on": {"END": "over"}}, "over": {"type": "final"}}
+
+    async def work(context: Any, event: Any, meta: Meta) -> str:
+        return await service(context, event, meta)
+
+    world.machine("m", {"initial": "busy", "context": {}, "states": states}, services={"work": work})
+    async with world.running() as runtime:
+        created = asyncio.create_task(runtime.create_instance(at("m")))
+        await service.called(1)
+        if not runs:
+            await settle(world, runtime)
+        assert (await soon(runtime.send(at("m"), "END"))).state == "over"
+        await soon(created)
+        await settle(world, runtime, 100_000)
+        assert len(service.calls) == 1
+        assert await runtime.store.pending_mail(at("m")) == []
+        assert (await runtime.store.list_dead_letters(ORG, cursor=None, limit=9)).rows == []
+
+
 async def test_an_attempt_that_takes_longer_than_its_timeout_has_failed(world: World) -> None:
     service = Service()
     service.holds = True

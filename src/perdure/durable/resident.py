@@ -16,7 +16,6 @@ because the store lost an acknowledgement and with it the effects of a commit th
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from perdure.durable.family import farewell
 from perdure.durable.message import AttemptDue, Create, Deliver, Message, title_of
 from perdure.durable.observing import commit_observed, effects_span, observed, traced
 from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
+from perdure.durable.running_actions import RunningActions
 from perdure.durable.turn import Turn
 from perdure.errors import (
     InvalidState,
@@ -52,7 +52,7 @@ from perdure.statechart.effect import (
     StartChild,
     StopChild,
 )
-from perdure.statechart.event import ERROR_EXECUTION, error_platform_type
+from perdure.statechart.event import error_platform_type
 
 if TYPE_CHECKING:
     from perdure.durable.runtime import Runtime
@@ -86,7 +86,7 @@ class Resident:
             runtime.threads,
             copy=runtime.copied_result,
         )
-        self._actions: set[asyncio.Task[None]] = set()
+        self._actions = RunningActions(address, self.report, self._arrived.set)
         self._attempts = Attempts(runtime, self._children.stop, self.child_ended)
         self._deadline = 0.0
         self._is_waiting = False
@@ -112,7 +112,7 @@ class Resident:
 
     async def close(self) -> None:
         """Stop at once: children are cancelled, whoever waits gets the state reached."""
-        actions = tuple(self._actions)
+        actions = self._actions.running
         self.loop.cancel()
         await asyncio.wait([self.loop])
         remaining = [*self._children.stopping(), *actions]
@@ -166,31 +166,13 @@ class Resident:
         self._arrived.set()
 
     def keep_running(self, work: Awaitable[Any], label: str) -> None:
-        async def run() -> None:
-            try:
-                await work
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                if action in self._actions:  # or else it was stopped, and nobody wants to hear of it
-                    logger.exception("action raised", instance=str(self.address), action=label)
-                    self.report({"type": ERROR_EXECUTION, "data": {"action": label, **error_data(error)}})
-
-        def ended(action: asyncio.Task[None]) -> None:
-            if inspect.iscoroutine(work):
-                work.close()  # it may have been stopped before it had begun
-            self._actions.discard(action)
-            self._arrived.set()
-
-        action = asyncio.create_task(run(), name=f"action {label}")
-        self._actions.add(action)
-        action.add_done_callback(ended)
+        self._actions.start(work, label)
 
     # -- the loop ----------------------------------------------------------------------------------
 
     @property
     def _has_settled(self) -> bool:
-        return self._children.is_idle and not self._actions and not self._own
+        return self._children.is_idle and self._actions.are_idle and not self._own
 
     @property
     def _time_left(self) -> float:
@@ -258,9 +240,7 @@ class Resident:
         """Stop what runs, and forget what it still had to say. Unless the instance is gone, the next turn tells it."""
         self._children.stop_all()
         self._attempts.release()
-        stopped, self._actions = self._actions, set()
-        for action in stopped:
-            action.cancel()
+        self._actions.stop()
         self._let_go(self._own, InvalidState(f"{self.address} no longer waits for what it started"))
 
     def _let_go(self, envelopes: deque[Envelope], failure: Exception) -> None:
@@ -323,7 +303,7 @@ class Resident:
                 version_id = record.version_id
             version = await runtime.version(version_id)
             upgrade = None if record is None else await runtime.upgrades.path_for(record, message)
-            if self._actions:
+            if not self._actions.are_idle:
                 upgrade = None  # it has not settled while actions of the present version run
             try:
                 with runtime.watchdog.watching(self.address, title_of(message)):
@@ -469,9 +449,7 @@ class Resident:
             delivery.release(mail)
         elif mail is not None:
             for waiting in (self._own, self._inbox):
-                for later in [
-                    other for other in waiting if other.mail and not other.child and other.mail.sender == mail.sender
-                ]:
+                for later in [other for other in waiting if other.is_behind(mail)]:
                     waiting.remove(later)
                     delivery.release(later.mail)
             await delivery.failed(mail, error)

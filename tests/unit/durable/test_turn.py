@@ -37,7 +37,7 @@ from perdure import (
 )
 from perdure.durable.authorization import ensure_readable
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
-from perdure.durable.message import Adopt, Create, Deliver, Message, SetStatus, Stop, TakeIn
+from perdure.durable.message import Adopt, AttemptDue, AttemptFailed, Create, Deliver, Message, SetStatus, Stop, TakeIn
 from perdure.durable.records import Address, Creation, InstanceRecord, Mail, Parent
 from perdure.durable.turn import Turn, turn
 from perdure.statechart.effect import ChildTarget, RunAction, Send
@@ -597,3 +597,18 @@ def test_more_children_than_the_limit_fail_the_event() -> None:
     limits = Limits(children_max=1)
     with pytest.raises(TooManyChildren, match="2 children; the limit is 1"):
         turn(definition, HERE, record, event("GO"), now=1.0, fresh_name=lambda: "another", limits=limits)
+
+
+@pytest.mark.parametrize(("child", "session"), [("other", 1), ("work", 99), ("once", 2)])
+def test_word_of_an_attempt_at_what_the_machine_does_not_try_again_changes_nothing(child: str, session: int) -> None:
+    invoke = [{"id": "work", "src": "work", "retry": {"attempts": 2}}, {"id": "once", "src": "work"}]
+    definition = define({"a": {"invoke": invoke}}, services={"work": lambda: None})
+    record = created(definition)
+    assert {(each.id, each.session) for each in record.snapshot.children.values()} == {("work", 1), ("once", 2)}
+    for message in (
+        AttemptDue(child_id=child, session=session, mail_id="mail-1"),
+        AttemptFailed(child_id=child, session=session, error={"message": "no"}, pause=10.0, mail_id="mail-1"),
+    ):
+        turned = run(definition, record, message)
+        assert (turned.commit.consumed, turned.commit.mail, turned.effects) == (("mail-1",), (), ())
+        assert turned.commit.record.snapshot == record.snapshot
