@@ -246,7 +246,9 @@ async def test_a_custom_action_runs_only_after_its_transition_is_durable(world: 
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_custom_action_that_raises_comes_back_as_error_execution(world: World, is_async: bool) -> None:
+async def test_a_custom_action_that_raises_comes_back_as_error_execution_and_is_logged_with_its_instance(
+    world: World, is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail() -> None:
         raise ValueError("printer on fire")
 
@@ -259,7 +261,14 @@ async def test_a_custom_action_that_raises_comes_back_as_error_execution(world: 
         await runtime.create_instance(at("m"))
         assert (await runtime.send(at("m"), "GO")).state == "b"
         entry = (await journal(runtime, at("m")))[-1]
+        assert entry.event["type"] == "error.execution"
         assert entry.event["data"] == {"action": "act", "name": "ValueError", "message": "printer on fire"}
+    (logged,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    message = logged.getMessage()
+    assert "action raised" in message
+    assert "instance='m/one'" in message
+    assert "action='act'" in message
+    assert "printer on fire" in message
 
 
 async def test_no_action_runs_when_the_event_fails(world: World) -> None:
