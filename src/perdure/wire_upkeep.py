@@ -20,9 +20,17 @@ __all__ = [
     "Logs",
     "Removed",
     "Reference",
+    "TIME_PATTERN",
     "letter_id",
     "mail_id",
 ]
+
+
+TIME_PATTERN = (
+    r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?$"
+)
+"""Times that are certain to be understood."""
 
 
 class Reference(WireStruct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ REFUSED = (401, "invalid-token")
 SCOPES_OF = {
     ("GET", "/machines"): "machines.read",
     ("GET", "/metrics"): "analytics.read",
+    ("GET", "/logs?from=2026-01-02"): "logs.read",
     ("POST", "/machines"): "machines.write",
     ("GET", "/machines/light"): "machines.read",
     ("DELETE", "/machines/light"): "machines.admin",

@@ -21,6 +21,7 @@ from perdure.actors.timers import Timer
 from perdure.errors import InvalidParameter, InvalidState, PerdureError, text_of
 from perdure.json_value import Json, JsonObject
 from perdure.logs import get_logger
+from perdure.machine_output import note, note_value
 from perdure.statechart import step as engine
 from perdure.statechart.callables import Meta, call_with, known_parameters
 from perdure.statechart.effect import (
@@ -317,9 +318,11 @@ class MachineActor(Actor):
 
     def _log(self, effect: Log) -> None:
         logger.info("log", actor=self.path, label=effect.label, value=effect.value)
+        note_value(effect.label, effect.value)
 
     def _warn(self, effect: Warn) -> None:
         logger.warning(effect.message, actor=self.path)
+        note("stderr", effect.message)
 
     def _done(self, effect: Done) -> None:
         self.status = "done"

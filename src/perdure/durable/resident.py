@@ -87,6 +87,7 @@ class Resident:
             copy=runtime.copied_result,
         )
         self._actions = RunningActions(address, self.report, self._arrived.set)
+        self._output = runtime.machine_logs.output_of(address)
         self._attempts = Attempts(runtime, self._children.stop, self.child_ended)
         self._deadline = 0.0
         self._is_waiting = False
@@ -181,6 +182,7 @@ class Resident:
 
     async def _live(self) -> None:
         """Take messages until there are none and nothing runs, then leave."""
+        self._output.listen()
         failure: Exception = InvalidState("the runtime is closing; what was committed stands")
         try:
             while await self._is_needed():
@@ -260,7 +262,7 @@ class Resident:
         try:
             try:
                 self._record = await (
-                    self._delete()
+                    self._output.silenced(self._delete)
                     if envelope.message is None
                     else observed(self._runtime, self.address, envelope, self._run)
                 )

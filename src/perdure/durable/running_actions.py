@@ -17,6 +17,7 @@ from perdure.actors.actor import error_data
 from perdure.durable.records import Address
 from perdure.json_value import JsonObject
 from perdure.logs import get_logger
+from perdure.machine_output import note_error
 from perdure.statechart.event import ERROR_EXECUTION
 
 __all__ = ["RunningActions"]
@@ -54,6 +55,7 @@ class RunningActions:
             except BaseException as error:
                 if action in self._running:  # or else it was stopped, and nobody wants to hear of it
                     logger.exception("action raised", instance=str(self._address), action=label)
+                    note_error(error)
                     self._report({"type": ERROR_EXECUTION, "data": {"action": label, **error_data(error)}})
 
         def ended(action: asyncio.Task[None]) -> None:

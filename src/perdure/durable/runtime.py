@@ -26,6 +26,7 @@ from perdure.durable.idempotency import KeyedRequests
 from perdure.durable.indexes import check_selectors
 from perdure.durable.indexing import Indexes
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
+from perdure.durable.machine_logs import MachineLogs
 from perdure.durable.message import Create, Deliver, SetStatus
 from perdure.durable.meters import Meters
 from perdure.durable.records import Address, InstanceRecord, InstanceStatus, MachineRecord, VersionRecord
@@ -68,6 +69,10 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long what machine code has printed and logged is kept."""
     logs_max: int = 1_000_000
     """How many entries of it are kept."""
+    log_flush_interval: float = 1_000
+    """How long such an entry waits in memory at most, unless somebody reads."""
+    log_buffer_max: int = 4_000_000
+    """How much of it waits in memory, in characters; beyond that the oldest entries are dropped."""
     upkeep_interval: float = 600_000
     """How often what has had its time is deleted; 0 is for never."""
     limits: Limits = DEFAULT_LIMITS
@@ -101,6 +106,7 @@ class Runtime(Relations):
         self.indexes = Indexes(self)
         self.dead_letters = DeadLetters(self)
         self.upkeep = Upkeep(self)
+        self.machine_logs = MachineLogs(self)
         self.watchdog = Watchdog(clock, self.settings.limits.slow_turn)
         self.threads = ThreadPoolExecutor(self.settings.service_threads, thread_name_prefix="perdure-service")
         self.meters = Meters()
@@ -125,6 +131,7 @@ class Runtime(Relations):
         self.delivery.start()
         self.watchdog.start()
         self.upkeep.start()
+        self.machine_logs.start()
         self._is_open = True
 
     @property
@@ -145,6 +152,7 @@ class Runtime(Relations):
             self.watchers.end_all()
             self.watchdog.close()
             self.threads.shutdown(wait=False, cancel_futures=True)
+            await self.machine_logs.close()
             await self.store.close()
 
     async def _drain(self) -> None:
@@ -363,7 +371,8 @@ class Runtime(Relations):
             context=record.snapshot.context,
             auth_context=auth_context,
         )
-        await self.host.allow_read(await self.version(record.version_id), request)
+        with self.machine_logs.output_of(record.address):
+            await self.host.allow_read(await self.version(record.version_id), request)
 
     @property
     def residents(self) -> int:

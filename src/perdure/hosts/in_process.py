@@ -42,6 +42,7 @@ from perdure.hosts.event_schemas import event_schemas
 from perdure.hosts.http_functions import ask_handler, ask_response_mapper, http_api_of
 from perdure.json_value import JsonObject
 from perdure.logs import get_logger
+from perdure.machine_output import begin, note, note_error, note_value
 from perdure.statechart.callables import Meta, call_with, known_parameters
 from perdure.statechart.effect import Cancel, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
 from perdure.statechart.event import ERROR_EXECUTION
@@ -75,6 +76,7 @@ class InProcessHost:
         self._migrations[migration_id] = migration
 
     async def allow_read(self, version: VersionRecord, request: ReadRequest) -> None:
+        begin(version.id)
         ensure_readable(self._definition(version), request)
 
     async def turn(
@@ -90,6 +92,7 @@ class InProcessHost:
         limits: Limits,
         upgrade: UpgradePath | None,
     ) -> Turn:
+        begin(version.id if upgrade is None else upgrade.target.id)
         definition = self._definition(version if upgrade is None or self._must_run(version, record) else upgrade.target)
         loaded = None if upgrade is None else self._upgrade(version, upgrade)
         try:
@@ -104,10 +107,15 @@ class InProcessHost:
                 limits=limits,
                 upgrade=loaded,
             )
-        except (PerdureError, KeyboardInterrupt):
+        except KeyboardInterrupt:
+            raise
+        except PerdureError as error:
+            if error.__cause__ is not None:
+                note_error(error.__cause__)
             raise
         except BaseException as error:
             logger.exception("turn failed", instance=str(address))
+            note_error(error)
             raise EventFailed(f"the code of machine {version.machine!r} raised {type(error).__name__}") from error
 
     async def event_schemas(self, version: VersionRecord) -> dict[str, JsonObject]:
@@ -120,6 +128,7 @@ class InProcessHost:
         return ask_response_mapper(self._definition(version).http_api, version.machine, slug, result)
 
     def perform(self, version: VersionRecord, effects: Sequence[Effect], world: World) -> None:
+        begin(version.id)
         machine = self._definition(version).machine
         for effect in effects:
             if isinstance(effect, RunAction):
@@ -135,8 +144,10 @@ class InProcessHost:
                 world.cancel_sends(effect)
             elif isinstance(effect, Log):
                 logger.info("log", instance=str(world.address), label=effect.label, value=effect.value)
+                note_value(effect.label, effect.value)
             elif isinstance(effect, Warn):
                 logger.warning(effect.message, instance=str(world.address))
+                note("stderr", effect.message)
 
     def _run_action(self, machine: Machine, effect: RunAction, world: World) -> None:
         function = machine.actions[effect.action]
@@ -148,6 +159,7 @@ class InProcessHost:
             raise
         except BaseException as error:
             logger.exception("action raised", instance=str(world.address), action=effect.action)
+            note_error(error)
             world.report({"type": ERROR_EXECUTION, "data": {"action": effect.action, **error_data(error)}})
             return
         if inspect.isawaitable(result):

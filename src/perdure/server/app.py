@@ -28,6 +28,7 @@ from perdure.server import (
     indexes,
     instances,
     keys,
+    logs,
     machines,
     metrics,
     orgs,
@@ -126,6 +127,7 @@ def _routes(services: Services) -> list[BaseRoute]:
         *documents.routes(services),
         *dead_letters.routes(services),
         *retention.routes(services),
+        *logs.routes(services),
         *health.routes(services),
         *metrics.routes(services),
     ]

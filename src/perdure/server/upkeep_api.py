@@ -1,14 +1,17 @@
-"""The endpoints for operators, which perdure adds to the contract: dead letters and what is kept of journals."""
+"""The endpoints for operators: dead letters and the retention of journals, beside the contract, and its logs."""
 
 from __future__ import annotations
 
 from perdure import wire_upkeep
-from perdure.server.endpoint import CURSOR, Endpoint
+from perdure.server.endpoint import CURSOR, Endpoint, Query
+from perdure.wire import NAME_PATTERN
 
 __all__ = ["UPKEEP"]
 
 _TAG = "Upkeep"
 _LETTERS = ("instances.admin",)
+_TIME = {"type": "string", "description": "ISO 8601; UTC where it names no zone.", "pattern": wire_upkeep.TIME_PATTERN}
+_NAME = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
 
 UPKEEP: tuple[Endpoint, ...] = (
     Endpoint(
@@ -68,5 +71,20 @@ UPKEEP: tuple[Endpoint, ...] = (
         about="Shorten the journals now, as would be done by itself in a while.",
         scopes=("machines.admin",),
         answer=wire_upkeep.Removed,
+    ),
+    Endpoint(
+        method="GET",
+        path="/logs",
+        tag="Logs",
+        about="Read what the code of machines has printed and logged, oldest first, up to 100 entries at once.",
+        scopes=("logs.read",),
+        query=(
+            Query("from", "The earliest time; the answer's maxTimestamp for what follows it.", _TIME, is_required=True),
+            Query("to", "The first time that is too late.", _TIME),
+            Query("machine", "Only of this machine.", _NAME),
+            Query("instance", "Only of instances of this name.", _NAME),
+            Query("version", "Only of this machine version.", {"type": "string"}),
+        ),
+        answer=wire_upkeep.Logs,
     ),
 )
