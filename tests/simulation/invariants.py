@@ -6,6 +6,7 @@ from collections import Counter
 
 from perdure import Address, Snapshot
 from perdure.durable.records import InstanceRecord, JournalEntry, Mail
+from tests.simulation.family_invariants import broadcasts_broken, ties_broken, updates_broken
 from tests.simulation.store import Code, replayed
 from tests.simulation.world import ORG, UNKNOWN_LIFE, RandomWorld, Request
 
@@ -23,7 +24,10 @@ async def violations(world: RandomWorld) -> list[str]:
     found += requests_broken(world, journals)
     found += readings_broken(world)
     found += mail_broken(world, dead)
-    found += children_broken(records, dead)
+    found += children_broken(world, records, dead)
+    found += ties_broken(world, records, dead)
+    found += updates_broken(world, records, dead)
+    found += broadcasts_broken(world, records, dead)
     return found
 
 
@@ -109,7 +113,7 @@ def readings_broken(world: RandomWorld) -> list[str]:
 
 def is_clients(entry: JournalEntry) -> bool:
     """Not a timer or a message of the instance to itself, which carry the number of the event they came of."""
-    return entry.event["type"] not in ("ECHO", "RING", "TOLD")
+    return entry.event["type"] not in ("ECHO", "RING", "TOLD", "CRIED", "CALLED")
 
 
 # -- mail --------------------------------------------------------------------------------------------------------------
@@ -124,7 +128,7 @@ def mail_broken(world: RandomWorld, dead: list[Mail]) -> list[str]:
     place = {mail_id: number for number, mail_id in enumerate(world.store.applied)}
     buried = {mail.id for mail in dead}
     last: dict[tuple[Address, Address], int] = {}
-    for mail in world.store.sent:
+    for mail in world.store.mail_sent():
         if mail.id in place and mail.id in buried:
             found.append(f"mail {mail.id} was applied and is a dead letter")
         is_over = mail.id in place or mail.id in buried or mail.id in world.store.void
@@ -143,7 +147,7 @@ def mail_broken(world: RandomWorld, dead: list[Mail]) -> list[str]:
 # -- children ----------------------------------------------------------------------------------------------------------
 
 
-def children_broken(records: dict[Address, InstanceRecord], dead: list[Mail]) -> list[str]:
+def children_broken(world: RandomWorld, records: dict[Address, InstanceRecord], dead: list[Mail]) -> list[str]:
     """At rest and after a poke: no service runs, and every child that a machine counts on is there and at work."""
     found: list[str] = []
     unheard = {mail.sender for mail in dead if mail.is_platform}
@@ -153,8 +157,12 @@ def children_broken(records: dict[Address, InstanceRecord], dead: list[Mail]) ->
                 found.append(f"{address} counts on its service {child.id}, which nobody runs")
                 continue
             kid = Address(ORG, child.source, child.instance)
+            if world.deletes.get(kid) or record.snapshot.status != "active":
+                continue  # of a child that is deleted nobody is told
             if kid not in records:
                 found.append(f"{address} counts on its child {kid}, which is not there")
+            elif records[kid].snapshot.status == "stopped" and child.detached:
+                continue  # who does not hold a child is not told that those who did have stopped it
             elif records[kid].snapshot.status != "active" and kid not in unheard:
                 found.append(f"{address} was not told that {kid} has ended")
     return found

@@ -12,21 +12,35 @@ from typing import Any
 from perdure import (
     Definition,
     WriteRequest,
+    adopt,
     assign,
+    broadcast,
     cancel,
     create_machine,
+    join_group,
+    leave_group,
     persistent,
     send,
     send_parent,
     send_to,
     spawn_persistent,
+    stop,
 )
 from perdure.durable.upgrade import Migration
 
-__all__ = ["NEWER_NAMES", "REFUSED_KIDS", "definitions", "migration"]
+__all__ = ["CRYING", "HOME", "JOINING", "LEAVING", "NEWER_NAMES", "REFUSED_KIDS", "definitions", "migration"]
 
 REFUSED_KIDS = 5
 """Children whose number this divides may not be created."""
+REFUSED_ADOPTIONS = 7
+"""Children whose number this divides may not be adopted."""
+HOME = "home"
+"""The group that members of a clan are in from their beginning."""
+JOINING = ("JOIN", "JOIN_AND_CRY")
+"""Events by which a member of a clan joins the group that is named in them."""
+LEAVING = ("QUIT", "CRY_AND_QUIT")
+CRYING = ("CRY", "JOIN_AND_CRY", "CRY_AND_QUIT")
+"""Events by which it broadcasts to that group ``CRIED``, with the number of the event."""
 
 Remember = Callable[[dict[str, Any], dict[str, Any]], Any]
 
@@ -140,6 +154,68 @@ KID: dict[str, Any] = {
 }
 
 
+def clan(is_accepted: Callable[[], bool]) -> dict[str, Any]:
+    """Cries to groups, has children, takes in those of others, and knows where they stand."""
+    group = passed("group")
+    called = send_to(lambda context, event: reference("clan", event["to"]), passed_on("CALLED"))
+    cry = [called, broadcast(group, passed_on("CRIED")), called, send(passed_on("ECHO"))]
+    ward = lambda context, event: reference(event["machine"], event["kid"])  # noqa: E731 - as in configs
+    on = {
+        "JOIN": {"actions": [REMEMBER, join_group(group)]},
+        "QUIT": {"actions": [REMEMBER, leave_group(group)]},
+        "CRY": {"actions": [REMEMBER, *cry]},
+        "JOIN_AND_CRY": {"actions": [REMEMBER, *cry, join_group(group)]},
+        "CRY_AND_QUIT": {"actions": [REMEMBER, *cry, leave_group(group)]},
+        "CRIED": {"cond": is_accepted, "actions": REMEMBER},
+        "BEAR": {"actions": assign(born=born)},
+        "ADOPT": {"actions": [REMEMBER, adopt(ward)]},
+        "ADOPT_KNOWN": {"actions": [REMEMBER, adopt(ward, sync=True)]},
+        "ADOPT_LOOSELY": {"actions": [REMEMBER, adopt(ward, detached=True, sync=True)]},
+        "ADOPT_IN_PLACE": {"actions": [REMEMBER, adopt(ward, id="place", sync=True)]},
+        "DROP": {"actions": [REMEMBER, stop(passed("kid"))]},
+        "PING": {"actions": [REMEMBER, send_to(passed("kid"), passed_on("PING"))]},
+        "END": {"target": ".over", "actions": REMEMBER},
+        "xstate.update": {
+            "actions": assign(known=lambda context, event: context["known"] | {event["id"]: event["state"]})
+        },
+        "error.platform.*": {"actions": REMEMBER},
+        "done.invoke.*": {"actions": REMEMBER},
+    }
+    on |= {word: {"actions": REMEMBER} for word in ("CALLED", "ECHO", "PONG", "WORD")}
+    return {
+        "initial": "together",
+        "context": {"heard": [], "born": [], "known": {}},
+        "entry": join_group(HOME),
+        "on": on,
+        "states": {"together": {}, "over": {"type": "final"}},
+    }
+
+
+def passed(key: str) -> Callable[[Any, dict[str, Any]], Any]:
+    return lambda context, event: event[key]
+
+
+def born(context: dict[str, Any], event: dict[str, Any]) -> list[Any]:
+    return [*context["born"], spawn_persistent(event["machine"], name=event["kid"], sync=True)]
+
+
+WARD: dict[str, Any] = {
+    "initial": "small",
+    "context": {"heard": []},
+    "on": {
+        "PING": {"actions": [REMEMBER, send_parent(passed_on("PONG"))]},
+        "GROW": {"target": ".big", "actions": REMEMBER},
+        "END": {"target": ".gone", "actions": REMEMBER},
+    },
+    "states": {
+        "small": {"entry": send_parent({"type": "WORD", "number": 1})},
+        "big": {"entry": send_parent({"type": "WORD", "number": 2})},
+        "gone": {"type": "final", "data": 7},
+    },
+}
+"""A child that no time ends."""
+
+
 NEWER_NAMES = {
     "teller": {"on": "up"},
     "caller": {"idle": "home", "bad": "worse"},
@@ -184,18 +260,27 @@ def definitions(
     ``is_accepted`` may raise; ``act`` and ``service`` see context and event.
     """
 
-    def may_exist(request: WriteRequest) -> bool:
-        number = request.machine_instance_name.removeprefix("kid-")
-        return request.type == "event" or int(number) % REFUSED_KIDS != 0
+    def may_be(request: WriteRequest) -> bool:
+        number = int(request.machine_instance_name.removeprefix("kid-"))
+        if request.event is not None:
+            return request.event["type"] != "perdure.adopt" or number % REFUSED_ADOPTIONS != 0
+        return number % REFUSED_KIDS != 0
 
-    configs = {"teller": teller(is_accepted), "caller": caller(service), "parent": PARENT, "kid": KID}
+    configs = {
+        "teller": teller(is_accepted),
+        "caller": caller(service),
+        "parent": PARENT,
+        "kid": KID,
+        "clan": clan(is_accepted),
+        "ward": WARD,
+    }
     if is_newer:
         configs = {name: renamed(configs[name], names) for name, names in NEWER_NAMES.items()}
     return {
         name: Definition(
             machine=create_machine({"id": name, **config}, actions={"act": act}),
             allow_read=lambda request: True,
-            allow_write=may_exist if name == "kid" else (lambda request: True),
+            allow_write=may_be if name in ("kid", "ward") else (lambda request: True),
         )
         for name, config in configs.items()
     }

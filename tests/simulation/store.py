@@ -1,9 +1,9 @@
 """The store of the random worlds: a memory store that keeps account of itself, behind a disk that is not to be trusted.
 
 ``AuditedStore`` outlives every crash. It holds each commit against what was promised the moment it is applied: replay
-of the journal, order per pair, timers. ``Disk`` stands between it and a runtime. It writes commits in groups, and
-loses of a group what a real one may lose: all of it, its end, or the news of it. It also hands out mail that it has
-handed out before.
+of the journal, order per pair, timers, families and groups (``FamilyBook``). ``Disk`` stands between it and a runtime.
+It writes commits in groups, and loses of a group what a real one may lose: all of it, its end, or the news of it. It
+also hands out mail that it has handed out before.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ from perdure.statechart import step as engine
 from perdure.statechart.event import INIT, STOP, UPGRADE
 from perdure.statechart.snapshot import Snapshot, decode_snapshot, encode_snapshot
 from perdure.stores.memory import MemoryStore
+from tests.simulation.family_book import FamilyBook
 from tests.simulation.process import outside_of_processes
 
 __all__ = ["AuditedStore", "Disk", "Code", "Wear", "as_store", "replayed"]
+
+SHARES_MAX = 2
+"""Of a broadcast, at a time."""
 
 
 class Code(Protocol):
@@ -41,6 +45,15 @@ class Code(Protocol):
 
 def replayed(code: Code, snapshot: Snapshot | None, entry: JournalEntry, *, has_parent: bool) -> Snapshot:
     """The snapshot that a journal entry leads to, as it would be read again."""
+    return as_read(replayed_step(code, snapshot, entry, has_parent=has_parent))
+
+
+def as_read(step: engine.Step) -> Snapshot:
+    return decode_snapshot(encode_snapshot(step.snapshot))
+
+
+def replayed_step(code: Code, snapshot: Snapshot | None, entry: JournalEntry, *, has_parent: bool) -> engine.Step:
+    """The macrostep of a journal entry, once more."""
     scope = Scope(has_parent=has_parent)
     definition = code.definition(entry.version_id)
     machine = definition.machine
@@ -64,7 +77,7 @@ def replayed(code: Code, snapshot: Snapshot | None, entry: JournalEntry, *, has_
         step = engine.stop(machine, snapshot, scope=scope)
     else:
         step = engine.transition(machine, snapshot, entry.event, scope=scope)
-    return decode_snapshot(encode_snapshot(step.snapshot))
+    return step
 
 
 class AuditedStore(MemoryStore):
@@ -76,7 +89,10 @@ class AuditedStore(MemoryStore):
         self.applied: list[str] = []
         self.void: set[str] = set()
         """Delayed mail that was cancelled, or went with an instance that was deleted or has ended."""
+        self.shares: dict[str, list[Mail]] = {}
+        """What became of each broadcast whose shares are made."""
         self.failures: list[str] = []
+        self.families = FamilyBook()
         self._now = now
         self._code = code
         self._latest: dict[str, float] = {}
@@ -85,10 +101,14 @@ class AuditedStore(MemoryStore):
     async def commit(self, commit: Commit) -> None:
         address = commit.record.address
         before = await self.load(address)
-        letters = {mail_id: letter.mail for mail_id, letter in self._mail.items()}
+        in_order = sorted(self._mail.values(), key=lambda letter: letter.place)
+        letters = {letter.mail.id: letter.mail for letter in in_order}
         removed = self._consumed(commit) | self._cancelled(commit) if self._is_current(commit) else set()
         await super().commit(commit)
-        self._check_record(before, commit)
+        steps = self._check_record(before, commit)
+        self.failures += self.families.committed(
+            before, commit, [letters[mail_id] for mail_id in commit.consumed], steps
+        )
         for mail_id in commit.consumed:
             self._check_delivery(letters[mail_id], letters)
         self.applied += commit.consumed
@@ -102,8 +122,36 @@ class AuditedStore(MemoryStore):
         before = self._kept_mail()
         existed = await super().delete_instance(address, expected_sequence=expected_sequence, mail=mail)
         self.void |= before - self._kept_mail()
-        self.sent += mail if existed else ()
+        if existed:
+            self.sent += mail
+            self.families.deleted(address)
         return existed
+
+    async def post_mail(self, mail: tuple[Mail, ...]) -> None:
+        await super().post_mail(mail)
+        self.sent += mail
+        self.families.posted(mail)
+
+    async def expand_broadcast(self, mail_id: str, limit: int) -> bool:
+        """A few shares at a time, so that there is a moment between them."""
+        before = set(self._mail)
+        is_more = await super().expand_broadcast(mail_id, min(limit, SHARES_MAX))
+        if mail_id in before:
+            made = [letter.mail for letter in self._mail.values() if letter.mail.id not in before]
+            self.shares.setdefault(mail_id, []).extend(made)
+        return is_more
+
+    def mail_sent(self) -> list[Mail]:
+        """All of it in the order in which it was sent, the shares of a broadcast in its place."""
+        return [
+            each
+            for mail in self.sent
+            for each in (*self.shares.get(mail.id, ()), *(() if self._is_done(mail) else (mail,)))
+        ]
+
+    def _is_done(self, mail: Mail) -> bool:
+        """Whether this was a broadcast, of which there are only shares now."""
+        return mail.kind == "broadcast" and mail.id not in self._mail and mail.id in self.shares
 
     async def drop_mail(self, mail_id: str) -> None:
         await super().drop_mail(mail_id)
@@ -122,27 +170,37 @@ class AuditedStore(MemoryStore):
         kept = self._instances.get(commit.record.address)
         return commit.expected_sequence == (None if kept is None else kept.record.sequence)
 
-    def _check_record(self, before: InstanceRecord | None, commit: Commit) -> None:
-        """The journal leads from the snapshot before to the one after, and time goes forward."""
+    def _check_record(self, before: InstanceRecord | None, commit: Commit) -> list[engine.Step]:
+        """The journal leads from the snapshot before to the one after, and time goes forward. Returns its macrosteps,
+        made again.
+        """
         record = commit.record
         if before is not None and not record.ts > before.ts:
             self.failures.append(f"ts of {record.address} went from {before.ts} to {record.ts}")
         snapshot = None if before is None else before.snapshot
+        steps: list[engine.Step] = []
         for entry in commit.journal:
-            snapshot = replayed(self._code, snapshot, entry, has_parent=bool(record.parents))
+            steps.append(replayed_step(self._code, snapshot, entry, has_parent=bool(record.parents)))
+            snapshot = as_read(steps[-1])
             if snapshot.value != entry.state:
                 self.failures.append(f"{record.address}: {entry.event} leads to {snapshot.value}, not {entry.state}")
         if snapshot != record.snapshot:
             self.failures.append(f"{record.address}: replay leads to {snapshot}, not to {record.snapshot}")
+        return steps
 
     def _check_delivery(self, mail: Mail, letters: dict[str, Mail]) -> None:
         """Mail is not applied before its time, nor before what its sender had sent to the same target earlier."""
         early = mail.due_at - max(self._now(), self._latest.get(mail.id, 0.0))
         if early > 0:
             self.failures.append(f"mail {mail.id} was applied {early} ms early")
-        for earlier in letters.values():  # in the order of their arrival
+        for earlier in letters.values():  # in the order of their arrival, shares at that of their broadcast
             if earlier.id == mail.id or mail.is_delayed:
                 break
+            is_share_of = mail.id.startswith(f"{earlier.id}/")
+            if earlier.sender == mail.sender and earlier.kind == "broadcast" and not is_share_of:
+                self.failures.append(
+                    f"mail {mail.id} was applied before the shares of broadcast {earlier.id} were made"
+                )
             if (earlier.sender, earlier.target) == (mail.sender, mail.target) and not earlier.is_delayed:
                 self.failures.append(f"mail {mail.id} overtook {earlier.id}")
 

@@ -25,13 +25,13 @@ from perdure.durable.store import Store
 from perdure.hosts.in_process import InProcessHost
 from perdure.testing.faulty_store import Faults, with_faults
 from perdure.testing.simulated_clock import CountingEntropy, SimulatedClock
+from tests.simulation.families import ORG, Act, Families
 from tests.simulation.machines import NEWER_NAMES, definitions, migration
 from tests.simulation.process import Process, tasks_belong_to_their_process
 from tests.simulation.store import AuditedStore, Disk, Wear, as_store
 
 __all__ = ["ORG", "UNKNOWN_LIFE", "Bugs", "RandomWorld", "Reading", "Request"]
 
-ORG = "org_simulation"
 INSTANCES = 3
 """Of each machine that clients create."""
 TWINS = 0.15
@@ -161,6 +161,7 @@ class RandomWorld:
             for machine in ("teller", "caller", "parent")
             for number in range(INSTANCES)
         ]
+        self.families = Families(self.seed)
         self.is_live = True
         self._numbers = itertools.count(1)
         self._moments = itertools.count(1)
@@ -312,6 +313,7 @@ class RandomWorld:
             there = [each for each in self.addresses if await self.store.load(each) is not None]
             if there:
                 clients.append(site.process.run(tolerant(self._move, runtime, self.moves.choice(there))))
+        await self._family_step(site, clients)
         if kind < 0.13:
             await self._let_time_pass(self.chance.choice((1, 100, 1_000, 4_000, 30_000)))
         elif kind < 0.15:
@@ -340,6 +342,31 @@ class RandomWorld:
                     [sending, asyncio.create_task(spin(self.chance.randint(1, 60)))], return_when="FIRST_COMPLETED"
                 )
 
+    async def _family_step(self, site: Site, clients: list[asyncio.Task[None]]) -> None:
+        """Now and then something among relatives and in groups, besides what else happens."""
+        act, runtime = self.families.next_act(self._numbers), site.runtime
+        if act is None:
+            return
+        address = act.address
+        if act.kind == "send" and (address in self.families.clans or await self.store.load(address) is not None):
+            clients.append(site.process.run(self._send(runtime, address, act.event)))
+        elif act.kind == "delete":
+            clients.append(site.process.run(self._delete(runtime, address)))
+        elif act.kind in ("paused", "running"):
+            clients.append(site.process.run(tolerant(runtime.set_status, address, act.kind)))
+        elif act.kind == "broadcast":
+            clients.append(site.process.run(self._broadcast(runtime, act)))
+
+    async def _broadcast(self, runtime: Runtime, act: Act) -> None:
+        """What the host application is told that it has sent is on its way."""
+        self.tell(f"the host broadcasts {act.event} to {act.address.instance}")
+        try:
+            await runtime.broadcast(ORG, act.address.instance, act.event)
+        except PerdureError:
+            return
+        if act.event["number"] not in self.store.families.cries:
+            self.found(f"broadcast {act.event} was acknowledged, and is not in the store")
+
     async def _move(self, runtime: Runtime, address: Address) -> None:
         """Let an instance have the one version or the other, now or with its next event."""
         version_id = Runtime.embedded_version_id(ORG, address.machine, self.moves.choice(("1", "2", "2")))
@@ -359,6 +386,8 @@ class RandomWorld:
             "parent": ("HAVE", "OUT", "SPAWN", "PING", "PING"),
         }[address.machine]
         event: dict[str, Any] = {"type": self.chance.choice(kinds), "number": next(self._numbers)}
+        if event["type"] in ("HAVE", "SPAWN"):
+            self.families.expect("kid", event["number"])
         if event["type"] == "TELL":
             event["to"] = f"i{self.chance.randrange(INSTANCES + 1)}"  # the last one is never there
         if event["type"] == "ARM":
@@ -407,17 +436,21 @@ class RandomWorld:
 
     async def _rest(self, runtime: Runtime) -> None:
         """Let all come to rest, poke everybody once, and let all come to rest again."""
-        for address in self.addresses:
+        for address in self._everybody():
             if await self.store.load(address) is not None:
                 await runtime.set_status(address, "running")
         await self._until_idle(runtime)
-        for address in self.addresses:
+        for address in self._everybody():
             if await self.store.load(address) is not None:
                 poke = asyncio.create_task(tolerant(runtime.send, address, {"type": "POKE", "number": 0}))
                 await self._until_idle(runtime)
                 if not poke.done():
                     self.found(f"{address} does not answer at rest")
                     poke.cancel()
+
+    def _everybody(self) -> list[Address]:
+        """Whom clients know, but for children that others have named."""
+        return [*self.addresses, *self.families.clans]
 
     async def _until_idle(self, runtime: Runtime) -> None:
         for _ in range(REST_SECONDS_MAX):
