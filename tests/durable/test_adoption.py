@@ -125,6 +125,23 @@ async def test_an_adopting_parent_that_wants_to_know_learns_at_once_where_the_ch
         assert await got(runtime, at("mother")) == []
 
 
+async def test_a_former_adoption_that_fails_is_no_error_of_a_later_one_under_the_same_id(world: World) -> None:
+    """The father lets go before he is told, and asks again; word of the first attempt then is of nobody any more."""
+    family(world)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("father"))
+        for event in ("ADOPT", "STOP", "ADOPT"):
+            await runtime.send(at("father"), event)
+        await settle(world, runtime, 1_000, 5_000, 15_000, 30_000)
+        await runtime.create_instance(KID)
+        await settle(world, runtime, 60_000)
+        assert [parent.child_id for parent in (await runtime.inspect(KID)).parents] == ["ward"]
+        assert await got(runtime, at("father")) == []
+        await runtime.send(at("father"), "STOP")
+        await settle(world, runtime)
+        assert await status(runtime, KID) == "stopped"
+
+
 async def test_adoption_survives_a_restart_at_every_step(world: World) -> None:
     family(world)
     async with world.running() as runtime:

@@ -140,7 +140,8 @@ def is_progress(message: Deliver) -> bool:
 def is_awaited(snapshot: Snapshot, message: Deliver) -> bool:
     """Whether word of a persistent child is of a child the machine still has, and is still there to hear of.
 
-    It may have left that child, and started another under the same id, while the word was on its way.
+    It may have left that child, and started another under the same id, while the word was on its way; or left it and
+    asked for the same once more, which word of the first attempt is not about.
     """
     child, sender = child_meant(snapshot, message.event), message.sender
     return (
@@ -148,6 +149,7 @@ def is_awaited(snapshot: Snapshot, message: Deliver) -> bool:
         and child is not None
         and sender is not None
         and (child.source, child.instance) == (sender.machine, sender.instance)
+        and message.session in (None, child.session)
     )
 
 

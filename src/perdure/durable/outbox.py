@@ -75,6 +75,7 @@ class Outbox:
         elif isinstance(effect, StartChild) and effect.instance is not None:
             creation = Creation(
                 child_id=effect.id,
+                session=effect.session,
                 context=effect.context,
                 version_id=effect.version,
                 detached=effect.detached,
@@ -87,7 +88,7 @@ class Outbox:
             self.post("stop", target, creation=Creation(child_id=effect.id))
         elif isinstance(effect, AdoptChild):
             target = Address(self.address.org, effect.source, effect.instance)
-            wish = Creation(child_id=effect.id, detached=effect.detached, sync=effect.sync)
+            wish = Creation(child_id=effect.id, session=effect.session, detached=effect.detached, sync=effect.sync)
             self.post("adopt", target, creation=wish)
         elif isinstance(effect, JoinGroup | LeaveGroup):
             self.memberships[effect.name] = isinstance(effect, JoinGroup)

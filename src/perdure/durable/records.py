@@ -266,6 +266,8 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     child_id: str
+    session: int | None = None
+    """Tells the child that is asked for from others that its parent had, or will have, under the same id."""
     context: Json = None
     version_id: str | None = None
     detached: bool = False
