@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ from perdure import (
     send,
     send_to,
 )
-from tests.durable.world import ORG, FaultyWorld, World, at, soon, types
+from perdure.durable.records import Mail
+from perdure.stores.memory import MemoryStore
+from tests.durable.world import ORG, FaultyWorld, World, a_while, at, soon, types
 
 NOTE = {"actions": assign(got=lambda context, event: [*context["got"], event["type"]])}
 MEMBER: dict[str, Any] = {
@@ -100,6 +103,50 @@ async def test_every_member_gets_a_broadcast_once_and_in_the_order_of_its_sender
         for number in range(1, 5):
             assert await got(runtime, f"m{number}") == ["HELLO", "HELLO"]
         assert await got(runtime, "stranger") == ["AFTER", "AFTER"]
+
+
+class SlowToTell(MemoryStore):
+    """Takes its time to say what is on its way to an instance, while the rest goes on."""
+
+    async def pending_mail(self, address: Address) -> list[Mail]:
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return await super().pending_mail(address)
+
+
+async def test_what_a_member_tells_itself_before_its_broadcast_is_heard_before_it_though_the_store_is_slow() -> None:
+    store = SlowToTell()
+    world = World(lambda: store)
+    machines(world)
+    tell = send_to(instance_reference("speaker", "one"), "BEFORE")
+    on = {"SAY": {"actions": [tell, broadcast("room", "HELLO")]}, "*": NOTE}
+    world.machine("speaker", {"entry": join_group("room"), "context": {"got": []}, "on": on})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("speaker"))
+        await runtime.send(at("speaker"), "SAY")
+        await settle(world, runtime)
+        assert await got(runtime, "one", "speaker") == ["BEFORE", "HELLO"]
+
+
+async def test_a_timer_that_falls_due_while_a_slow_store_is_asked_about_own_mail_goes_off_at_once() -> None:
+    store = SlowToTell()
+    world = World(lambda: store)
+    world.machine(
+        "speaker",
+        {
+            "entry": send("RING", delay=1_000),
+            "context": {"got": []},
+            "on": {"GO": {"actions": send("OWN")}, "*": NOTE},
+        },
+    )
+    async with world.running() as runtime:
+        await runtime.create_instance(at("speaker"))
+        going = asyncio.create_task(runtime.send(at("speaker"), "GO"))
+        await a_while()
+        await world.clock.advance(1_000)
+        await soon(going)
+        await soon(runtime.idle())
+        assert await got(runtime, "one", "speaker") == ["OWN", "RING"]
 
 
 async def test_members_see_who_broadcasts_and_may_refuse(world: World) -> None:

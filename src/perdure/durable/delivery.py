@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -74,10 +75,13 @@ class Delivery:
         self._in_flight_to: Counter[Address] = Counter()
         self._held_back: set[Address] = set()
         """Receivers of which the last look has left mail in the store, since enough of it was in flight."""
-        self._failing: set[Pair] = set()
-        """Between whom a failure is being recorded."""
+        self._withheld: set[Pair] = set()
+        """Between whom nothing is handed out for now: a failure is being recorded, or it is being found out which way
+        mail goes that has been claimed."""
+        self._passed_over: set[Pair] = set()
+        """Of these the ones between whom something waited."""
         self._outdated: set[str | Pair] = set()
-        """What has been let go, and between whom something failed, since the store was last asked."""
+        """What has been let go, and between whom something was withheld, since the store was last asked."""
         self._giving_up: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_awake = True
@@ -135,6 +139,21 @@ class Delivery:
             self._in_flight[mail.id] = mail.target
             self._in_flight_to[mail.target] += 1
 
+    @contextmanager
+    def withholding(self, sender: Address, receiver: Address) -> Iterator[None]:
+        """Meanwhile nothing else of this sender is handed to this receiver: it could overtake what they have claimed
+        and may yet release.
+        """
+        self._withheld.add((sender, receiver))
+        try:
+            yield
+        finally:
+            self._withheld.discard((sender, receiver))
+            self._outdated.add((sender, receiver))
+            if (sender, receiver) in self._passed_over:
+                self._passed_over.discard((sender, receiver))
+                self.wake()
+
     def release(self, mail: Mail | None) -> None:
         """This message was applied, or given back untried."""
         if mail is not None:
@@ -171,7 +190,7 @@ class Delivery:
         self._runtime.meters.mail_failed += 1
         attempts, reason = mail.attempts + 1, f"{type(error).__name__}: {text_of(error)}"
         log = logger.bind(mail=mail.id, target=str(mail.target), attempts=attempts, error=reason)
-        self._failing.add((mail.sender, mail.target))
+        self._withheld.add((mail.sender, mail.target))
         if attempts < settings.mail_attempts and not is_hopeless(mail, error):
             pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
             log.info("mail failed, will be tried again", pause_milliseconds=pause)
@@ -195,7 +214,8 @@ class Delivery:
             self.pause()
         finally:
             self._forget(mail)
-            self._failing.discard(pair)
+            self._withheld.discard(pair)
+            self._passed_over.discard(pair)
             self._outdated |= {mail.id, pair}
             self.wake()
 
@@ -218,7 +238,8 @@ class Delivery:
             return  # it was applied, and only the acknowledgement got lost
         if mail.creation is not None:
             event = {"type": error_platform_type(mail.creation.child_id), "data": error_data(error)}
-            word = Envelope(Deliver(event=event, sender=mail.target, is_platform=True))
+            session = mail.creation.session
+            word = Envelope(Deliver(event=event, sender=mail.target, is_platform=True, session=session))
             self._runtime.submit(mail.sender, word)
             try:
                 await word.answer
@@ -265,15 +286,15 @@ class Delivery:
         for mail in due:
             # Nothing is awaited in this loop: what the store has answered gets no older than it is.
             pair = (mail.sender, mail.target)
-            if (
-                mail.kind != "broadcast"
-                and mail.id not in self._in_flight
-                and pair not in self._failing
-                and self._outdated.isdisjoint({mail.id, pair})
-            ):
-                if self._in_flight_to[mail.target] >= share:
-                    self._held_back.add(mail.target)
-                    continue
+            if mail.kind == "broadcast" or mail.id in self._in_flight or mail.id in self._outdated:
+                continue
+            if pair in self._withheld:
+                self._passed_over.add(pair)
+            elif pair in self._outdated:
+                self.wake()
+            elif self._in_flight_to[mail.target] >= share:
+                self._held_back.add(mail.target)
+            else:
                 self.claim(mail)
                 self._runtime.submit(mail.target, Envelope(message_of(mail), mail=mail))
         for mail_id in broadcasts:

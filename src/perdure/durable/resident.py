@@ -379,7 +379,8 @@ class Resident:
             logger.exception("effects failed", instance=str(self.address))
         own = [item for item in mail if item.target == self.address and not item.is_delayed and item.kind == "event"]
         if own:
-            await self._take_own_mail(own)
+            with self._runtime.delivery.withholding(self.address, self.address):
+                await self._take_own_mail(own)
 
     async def _take_own_mail(self, own: Sequence[Mail]) -> None:
         """Mail to itself needs no detour, so that the answer can wait for it; unless earlier mail of the kind has to be
