@@ -142,6 +142,28 @@ async def test_a_former_adoption_that_fails_is_no_error_of_a_later_one_under_the
         assert await status(runtime, KID) == "stopped"
 
 
+async def test_a_parent_that_fails_to_take_the_word_of_a_child_it_cannot_have_is_told_again(world: World) -> None:
+    failures = iter([True])
+
+    def heard(context: dict[str, Any], event: dict[str, Any]) -> list[str]:
+        if next(failures, False):
+            raise ValueError("not now")
+        return [*context["got"], event["type"]]
+
+    on = {
+        "ADOPT": {"actions": adopt(instance_reference("kid", "k"), id="ward")},
+        "error.platform.*": {"actions": assign(got=heard)},
+    }
+    world.machine("father", {"context": {"got": []}, "on": on})
+    world.machine("kid", KID_CONFIG)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("father"))
+        await runtime.send(at("father"), "ADOPT")
+        await settle(world, runtime, 1_000, 5_000, 15_000, 30_000, 30_000)
+        assert await got(runtime, at("father")) == ["error.platform.ward"]
+        assert (await runtime.inspect(at("father"))).snapshot.children == {}
+
+
 async def test_adoption_survives_a_restart_at_every_step(world: World) -> None:
     family(world)
     async with world.running() as runtime:

@@ -40,6 +40,7 @@ from perdure.errors import (
     InstanceExists,
     InvalidParameter,
     InvalidState,
+    NotFound,
     StoreError,
     text_of,
 )
@@ -250,6 +251,11 @@ class Delivery:
                 return
             except Exception as refusal:
                 logger.warning("a parent could not be told", mail=mail.id, error=text_of(refusal))
+                settings = self._runtime.settings
+                # Its code failed, or its migration. It is told again, as often as mail is tried, by trying this again.
+                if attempts < 2 * settings.mail_attempts and not isinstance(refusal, NotFound):
+                    await self._defer(mail, attempts, settings.mail_backoff[-1], reason)
+                    return
         logger.warning("a child could not be had", kind=mail.kind, mail=mail.id, target=str(mail.target), error=reason)
         await self._bury(mail, attempts, reason)
 
