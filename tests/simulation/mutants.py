@@ -1,4 +1,4 @@
-"""Five bugs, put in by hand: what a durable runtime must never do, and the random worlds have to notice.
+"""Eight bugs, put in by hand: what a durable runtime must never do, and the random worlds have to notice.
 
 Each is a small change around the real code, made while its world runs: a host, a store or a resident that does the
 wrong thing at the one moment in question. `make simulate-mutants` shows after how many seeds each is found.
@@ -19,6 +19,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from perdure.durable import family
 from perdure.durable import runtime as runtime_module
 from perdure.durable.commit import Commit
 from perdure.durable.envelope import Envelope
@@ -146,12 +147,46 @@ class DoubleRetry(Bugs):
             yield
 
 
+class LateMembers(Bugs):
+    """A broadcast goes to whoever is in the group when it is delivered."""
+
+    def store(self, store: Store, inner: AuditedStore) -> Store:
+        class Late(CommitsOtherwise):
+            async def commit(self, commit: Commit) -> None:
+                await self.outer.commit(commit)
+
+            async def expand_broadcast(self, mail_id: str, limit: int) -> bool:
+                if mail_id in self.inner._mail:
+                    self.inner._mail[mail_id].arrival = next(self.inner._arrivals)
+                return await self.outer.expand_broadcast(mail_id, limit)
+
+        return cast(Store, Late(store, inner))
+
+
+class HeldForEver(Bugs):
+    """Whose last parent lets go lives on."""
+
+    def planted(self) -> contextlib.AbstractContextManager[object]:
+        return mock.patch.object(family, "is_held", return_value=True)
+
+
+class FirstParentOnly(Bugs):
+    """Of several parents that want to know where a child stands, the first one is told."""
+
+    def planted(self) -> contextlib.AbstractContextManager[object]:
+        real = family.words_of_progress
+        return mock.patch.object(family, "words_of_progress", lambda parents, snapshot: real(parents[:1], snapshot))
+
+
 MUTANTS: dict[str, type[Bugs]] = {
     "effect before commit": EffectBeforeCommit,
     "mail acknowledged before commit": MailAcknowledgedBeforeCommit,
     "no compare-and-swap": NoCompareAndSwap,
     "lost timer": LostTimer,
     "double retry": DoubleRetry,
+    "members as of delivery": LateMembers,
+    "held for ever": HeldForEver,
+    "one parent is told": FirstParentOnly,
 }
 
 
