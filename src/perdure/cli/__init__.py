@@ -16,6 +16,7 @@ from perdure.cli import (
     indexes,
     instances,
     keys,
+    logs,
     machines,
     migrations,
     orgs,
@@ -64,6 +65,7 @@ app.add_typer(instances.app, name="instances")
 app.add_typer(migrations.app, name="migrations")
 app.add_typer(upgrades.app, name="upgrades")
 app.add_typer(indexes.app, name="indexes")
+app.add_typer(logs.app, name="logs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.identity_providers, name="identity-providers")
 app.add_typer(providers.token_providers, name="token-providers")

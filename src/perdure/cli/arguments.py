@@ -1,14 +1,14 @@
-"""Arguments that need reading: JSON, events, and durations."""
+"""Arguments that need reading: JSON, events, durations and times."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from perdure.errors import InvalidParameter
 from perdure.json_value import JsonObject, decode_json
 
-__all__ = ["parse_duration", "parse_event", "parse_object", "parse_pair"]
+__all__ = ["parse_duration", "parse_event", "parse_moment", "parse_object", "parse_pair"]
 
 _DURATION = re.compile(r"(?P<count>\d+)(?P<unit>[smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -53,3 +53,18 @@ def parse_duration(text: str, option: str) -> timedelta:
         return timedelta(**{_UNITS[match["unit"]]: int(match["count"])})
     except OverflowError as error:
         raise InvalidParameter(f"{option} is too long a time", option) from error
+
+
+def parse_moment(text: str, option: str, now: float) -> float:
+    """A time, or a duration before ``now``, as milliseconds since 1970. A time without a zone is UTC."""
+    milliseconds = timedelta(milliseconds=1)
+    if _DURATION.fullmatch(text) is not None:
+        return max(now - parse_duration(text, option) / milliseconds, 0.0)
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp() * 1000
+    except (ValueError, OverflowError) as error:
+        raise InvalidParameter(
+            f"{option} is neither a duration nor a time: write it like 90s, 10m, 1h or 30d, or like 2026-01-02T03:04",
+            option,
+        ) from error

@@ -673,3 +673,78 @@ test("a base URL with a slash at its end works", async () => {
   const client = new StateBackedClient(await sign({ sub: "admin" }), { apiHost: `${apiHost}/` });
   assert.ok((await client.machines.list()).machines);
 });
+
+// -- logs -----------------------------------------------------------------------------------------------------------
+
+// Counts the requests for logs, since a wrong spelling of a time makes the client ask without a pause.
+function countingClient() {
+  const asked = [];
+  const counting = (url, options) => {
+    if (String(url).includes("/logs")) asked.push(String(url));
+    return fetch(url, options);
+  };
+  return clientOf({ sub: "admin" }, { fetch: counting }).then((client) => ({ client, asked }));
+}
+
+test("what a machine prints is retrieved", async () => {
+  const client = await admin;
+  const from = new Date(Date.now() - 5);
+  const { machineVersionId } = await deploy("talker");
+  await client.machineInstances.create("talker", { slug: "one" });
+  await client.machineInstances.sendEvent("talker", "one", { event: { type: "INC" } });
+  await delay(5);
+  const { logs, maxTimestamp } = await client.logs.retrieve(from, { machineName: "talker" });
+  const [entry] = logs;
+  assert.equal(logs.length, 1);
+  assert.deepEqual({ ...entry, timestamp: undefined }, {
+    timestamp: undefined, orgId, machineName: "talker", instanceName: "one", machineVersionId,
+    outputType: "stdout", log: "event INC one\n",
+  });
+  assert.equal(new Date(maxTimestamp).getTime(), new Date(entry.timestamp).getTime() + 1);
+  const again = await client.logs.retrieve(new Date(maxTimestamp), { machineName: "talker" });
+  assert.deepEqual(again, { logs: [], maxTimestamp });
+});
+
+test("watching logs with an end ends", async () => {
+  const client = await admin;
+  const from = new Date(Date.now() - 5);
+  await deploy("ending");
+  await client.machineInstances.create("ending", { slug: "one" });
+  for (const type of ["INC", "INC", "GO"]) {
+    await client.machineInstances.sendEvent("ending", "one", { event: { type } });
+    await delay(3);
+  }
+  const lines = [];
+  const watching = (async () => {
+    for await (const { log } of client.logs.watch(from, { machineName: "ending", to: new Date() })) lines.push(log);
+  })();
+  await within(watching, "the end of the logs");
+  assert.deepEqual(lines.join("").trim().split("\n"), ["event INC one", "event INC one", "event GO one"]);
+});
+
+test("watching logs without an end asks with pauses and ends when aborted", async (t) => {
+  // The client's pause of 30 s outlives its abort, and must not keep this process from ending.
+  const real = globalThis.setTimeout;
+  t.after(() => { globalThis.setTimeout = real; });
+  globalThis.setTimeout = (call, ms, ...more) => {
+    const timer = real(call, ms, ...more);
+    return ms === 30_000 ? timer.unref() : timer;
+  };
+  const { client, asked } = await countingClient();
+  const from = new Date();
+  await deploy("endless");
+  await client.machineInstances.create("endless", { slug: "one" });
+  await client.machineInstances.sendEvent("endless", "one", { event: { type: "INC" } });
+  await delay(5);
+  const stopping = new AbortController();
+  const lines = [];
+  const watching = (async () => {
+    for await (const { log } of client.logs.watch(from, { machineName: "endless" }, stopping.signal)) lines.push(log);
+  })();
+  await delay(700);
+  stopping.abort();
+  await within(watching, "the end of the logs");
+  assert.deepEqual(lines, ["event INC one\n"]);
+  // One that finds the entry, one that finds nothing more and pauses, and one that the abort calls off.
+  assert.ok(asked.length <= 3, `${asked.length} requests`);
+});

@@ -15,7 +15,7 @@ from perdure.testing.server_process import ServerProcess
 
 HERE = Path(__file__).parent
 SECONDS_MAX = 240
-CHECKS_MIN = 40
+CHECKS_MIN = 46
 
 
 def in_ci() -> bool:
