@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +21,8 @@ from perdure.durable.upkeep_records import LogEntry
 from perdure.errors import AuthorizerRefused, EventFailed, StoreError
 from tests.durable.versions import migrate, register
 from tests.durable.world import ORG, FaultyWorld, OpenStore, World, at, memory_store, sqlite_store
+
+ROOT = Path(__file__).parents[2]
 
 code_log = logging.getLogger("tests.code_of_a_machine")
 
@@ -243,18 +247,30 @@ async def test_a_record_is_one_entry_though_a_handler_writes_it_to_a_stream(worl
         assert "".join(entry.text for entry in await entries(world, runtime)).count("in an action") == 1
 
 
-async def test_streams_and_records_are_as_before_once_the_last_runtime_is_closed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+NESTED = """
+import asyncio, logging, sys
+from tests.durable.world import World, memory_store
+
+async def main():
     before = (sys.stdout, sys.stderr, logging.getLogRecordFactory())
-    other = World(memory_store())
-    async with world.running():
+    async with World(memory_store()).running():
         assert sys.stdout is not before[0]
         assert sys.stdout.encoding == before[0].encoding
-        async with other.running():
+        async with World(memory_store()).running():
             pass
         assert sys.stdout is not before[0]
     assert (sys.stdout, sys.stderr, logging.getLogRecordFactory()) == before
+    print("as before")
+
+asyncio.run(main())
+"""
+
+
+def test_streams_and_records_are_as_before_once_the_last_runtime_is_closed() -> None:
+    # In a process of its own: runtimes of other tests may be open in this one.
+    command = [sys.executable, "-c", NESTED]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert (ran.stdout, ran.stderr) == ("as before\n", "")
 
 
 async def test_logging_can_be_configured_while_a_runtime_is_open(world: World) -> None:
