@@ -63,11 +63,11 @@ serve: $(STAMP) ## a development server with the examples' machines, reloading t
 
 .PHONY: test
 test: $(STAMP) ## the tests, without the slow ones
-	$(PYTEST) -n $(JOBS) -m "not slow" $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist worksteal -m "not slow" $(ARGS)
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## the slow tests: real processes, long simulations
-	@$(PYTEST) -n $(JOBS) -m slow $(ARGS) || { status=$$?; [ $$status -eq 5 ] && echo "there are no slow tests"; }
+	@$(PYTEST) -n $(JOBS) --dist worksteal -m slow $(ARGS) || { status=$$?; [ $$status -eq 5 ] && echo "there are no slow tests"; }
 
 .PHONY: simulate
 simulate: $(STAMP) ## random worlds that fail and die: 3000 of them, `SEEDS=a:b` others, `SEED=n` one with its story
@@ -85,7 +85,7 @@ torture: $(STAMP) ## kill a server under load 200 times and check what its clien
 .PHONY: coverage
 coverage: $(STAMP) ## the tests with branch coverage; the pure engine has to be covered whole
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -n $(JOBS) -m "not slow" --cov --cov-report= $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist worksteal -m "not slow" --cov --cov-report= $(ARGS)
 	@echo "-- all of it"
 	@$(BIN)/coverage report --skip-covered
 	@echo "-- the pure engine and the turn: every branch"
