@@ -23,7 +23,7 @@ from tests.server.world import ORG, World, problem, started_world
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nothing", "/machines/", "/machines/light/i/hall/x", "/machines/light%0Ax/y", "/logs", "/idps/x"],
+    ["/", "/nothing", "/machines/", "/machines/light/i/hall/x", "/machines/light%0Ax/y", "/logs/x", "/idps/x"],
 )
 async def test_an_unknown_path_answers_404_without_asking_for_a_token(world: World, path: str) -> None:
     async with world.bare_client() as client:

@@ -552,7 +552,7 @@ def test_adopting_and_groups_are_in_the_commit() -> None:
     definition = define({"a": {"on": {"GO": {"actions": [*moves, broadcast("two", "HI")]}}}})
     commit = run(definition, created(definition), event("GO")).commit
     assert kinds(commit.mail) == [("adopt", "kids/k"), ("broadcast", "/two")]
-    assert commit.mail[0].creation == Creation(child_id="k", detached=True)
+    assert commit.mail[0].creation == Creation(child_id="k", session=1, detached=True)
     assert (commit.leaves, commit.joins) == (("one",), ("two",))
 
 
