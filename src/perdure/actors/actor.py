@@ -28,7 +28,7 @@ from perdure.statechart.event import (
     snapshot_type,
     to_event,
 )
-from perdure.statechart.reference import reference_of
+from perdure.statechart.reference import path_of, reference_of
 
 if TYPE_CHECKING:
     from perdure.actors.system import ActorSystem
@@ -121,7 +121,7 @@ class Actor:
     def id(self) -> str:
         """What its parent calls it."""
         path = self.address.path
-        return path if self.parent is None else path[len(path_of(self.parent)) + 1 :]
+        return path if self.parent is None else path[len(path_of(self.parent.address)) + 1 :]
 
     @property
     def reference(self) -> JsonObject:
@@ -395,12 +395,6 @@ def strict(look: Callable[[Any], None], found: asyncio.Future[Any]) -> Callable[
                 found.set_exception(error)
 
     return call
-
-
-def path_of(parent: Parent) -> str:
-    """The path below which a parent's children are."""
-    address = parent.address
-    return address.path if isinstance(address, ActorTarget) else f"{address.machine}/{address.instance}"
 
 
 def error_data(error: BaseException) -> JsonObject:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from perdure.actors.actor import SNAPSHOTS, UPDATES, Actor, Parent, Sender, path_of
+from perdure.actors.actor import SNAPSHOTS, UPDATES, Actor, Parent, Sender
 from perdure.actors.callback_actor import CallbackActor
 from perdure.actors.logic import CallbackLogic, ObservableLogic, ReducerLogic, from_observable
 from perdure.actors.machine_actor import MachineActor
@@ -18,6 +18,7 @@ from perdure.actors.task_actor import PromiseActor, StreamActor
 from perdure.errors import EventFailed
 from perdure.statechart.effect import ActorTarget, StartChild
 from perdure.statechart.machine import Machine
+from perdure.statechart.reference import path_of
 
 if TYPE_CHECKING:
     from perdure.actors.system import ActorSystem
@@ -43,7 +44,7 @@ class BrokenActor(Actor):
 
 def new_child(system: ActorSystem, parent: Parent, effect: StartChild, behavior: Any) -> tuple[Actor, Any]:
     """The actor that runs ``behavior``, and what it is to be given when it begins."""
-    address = ActorTarget(f"{path_of(parent)}/{effect.id}")
+    address = ActorTarget(f"{path_of(parent.address)}/{effect.id}")
     child: Actor
     given: Any = effect
     reason = obstacle(parent, effect)

@@ -39,7 +39,7 @@ from perdure.statechart.effect import (
 from perdure.statechart.event import DONE_INVOKE, ERROR_COMMUNICATION, ERROR_PLATFORM, PROGRESS
 from perdure.statechart.machine import Invoke, Machine, PersistentSource, StateNode, Transition
 from perdure.statechart.plan import plan_for
-from perdure.statechart.reference import ACTOR_REFERENCE, checked_instance_name, reference_of
+from perdure.statechart.reference import ACTOR_REFERENCE, checked_instance_name, path_of, reference_of
 from perdure.statechart.retry import Retry
 from perdure.statechart.snapshot import Child, Snapshot, Status
 
@@ -446,12 +446,8 @@ class Macrostep:
 
     def path_of_child(self, child_id: Any) -> str:
         """Where an ephemeral child is, among all actors of its system."""
-        address = self.scope.address
-        if isinstance(address, ActorTarget):
-            return f"{address.path}/{child_id}"
-        if isinstance(address, InstanceTarget):
-            return f"{address.machine}/{address.instance}/{child_id}"
-        return str(child_id)
+        above = path_of(self.scope.address)
+        return f"{above}/{child_id}" if above else str(child_id)
 
     def target_at(self, path: Any) -> Target | None:
         """The ephemeral actor at a path: a child of this one, this one itself, or any other of its system."""

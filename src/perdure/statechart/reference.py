@@ -20,6 +20,7 @@ __all__ = [
     "actor_reference",
     "checked_instance_name",
     "instance_reference",
+    "path_of",
     "reference_of",
 ]
 
@@ -54,6 +55,13 @@ def checked_instance_name(name: Any, child_id: str | None = None) -> str:
         who = "a persistent child" if child_id is None else f"persistent child {child_id!r}"
         raise EventFailed(f"{who} cannot have the name {name!r}: 1 to 128 characters of a-z, A-Z, 0-9, _ and -")
     return name
+
+
+def path_of(address: Target | None) -> str:
+    """The path below which an actor's ephemeral children are; empty for one outside any system."""
+    if isinstance(address, InstanceTarget):
+        return f"{address.machine}/{address.instance}"
+    return address.path if isinstance(address, ActorTarget) else ""
 
 
 def reference_of(address: Target | None) -> Json:
