@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from perdure.cli.connection import DEV_FILE, DevConnection, read_dev_connection
+from perdure.cli.heap import YOUNG_OBJECTS_MAX
 from tests.cli.conftest import Run
 from tests.cli.process import perdure
 from tests.live_server import DOOR
@@ -193,6 +194,38 @@ async def test_a_serving_process_answers_what_is_in_flight_before_it_ends(tmp_pa
             assert json.loads(creating.output)["state"] == "rested"
         assert ended == 0
 
+
+async def test_a_server_collects_garbage_as_suits_a_server(tmp_path: Path, run: Run) -> None:
+    heap = tmp_path / "heap.py"
+    heap.write_text(HEAP, encoding="utf-8")
+    async with perdure("dev", str(heap), "--port", "0", cwd=tmp_path) as server:
+        await server.until("Ready")
+        seen = run("instances", "create", "heap", "a", "--json").json["publicContext"]
+        assert await server.end() == 0
+    assert seen["frozen"] > 10_000
+    assert seen["young"] == YOUNG_OBJECTS_MAX
+
+
+HEAP = """
+import gc
+
+from perdure import assign, create_machine
+
+
+def look(context, event):
+    return {"frozen": gc.get_freeze_count(), "young": gc.get_threshold()[0]}
+
+
+machine = create_machine({"id": "heap", "context": {}, "entry": assign({"public": look})})
+
+
+def allow_read(request):
+    return True
+
+
+def allow_write(request):
+    return True
+"""
 
 SLOW = """
 import asyncio

@@ -22,6 +22,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from structlog.typing import Processor
 
+from perdure.cli.heap import serving_heap
 from perdure.errors import InvalidParameter
 from perdure.logs import PROCESSORS
 
@@ -93,8 +94,9 @@ async def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
     for number in _ENDING_SIGNALS:
         loop.add_signal_handler(number, lambda: None)
     try:
-        await server.serve(sockets=[listener])
-        await asyncio.sleep(0)
+        with serving_heap():
+            await server.serve(sockets=[listener])
+            await asyncio.sleep(0)
     finally:
         for number in _ENDING_SIGNALS:
             loop.remove_signal_handler(number)
