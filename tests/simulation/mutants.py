@@ -21,13 +21,12 @@ from rich.table import Table
 
 from perdure.durable import family
 from perdure.durable import runtime as runtime_module
-from perdure.durable.commit import Commit
+from perdure.durable.commit import Commit, Turn
 from perdure.durable.envelope import Envelope
 from perdure.durable.records import InstanceRecord, VersionRecord
 from perdure.durable.resident import Resident
 from perdure.durable.runtime import Runtime
 from perdure.durable.store import Store
-from perdure.durable.turn import Turn
 from perdure.errors import StoreError
 from perdure.hosts.in_process import InProcessHost
 from tests.simulation.invariants import violations

@@ -93,6 +93,11 @@ class ChildRunner:
     def is_idle(self) -> bool:
         return not self._running and (self._system is None or self._system.is_idle)
 
+    @property
+    def runs_anything(self) -> bool:
+        """Whether any runs, or has ended and its parent has yet to learn it."""
+        return bool(self._running or self._reported)
+
     def is_live(self, child_id: str, session: int) -> bool:
         """Whether this child was started here and its parent has yet to learn its end."""
         return self._running.get(child_id) == session or self._reported.get(child_id) == session

@@ -23,7 +23,8 @@ from perdure.statechart.event import error_platform_type
 from perdure.statechart.snapshot import Child
 
 if TYPE_CHECKING:
-    from perdure.durable.turn import Turn, Work
+    from perdure.durable.commit import Turn
+    from perdure.durable.turn import Work
 
 __all__ = ["ATTEMPT", "attempt_turn", "is_lease", "routed"]
 

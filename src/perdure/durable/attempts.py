@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
-from perdure.actors.child_runner import ChildRunner
 from perdure.durable.attempt_turn import is_lease
 from perdure.durable.message import AttemptDue, AttemptFailed
-from perdure.durable.records import InstanceRecord, Mail
+from perdure.durable.records import Mail
 from perdure.json_value import JsonObject
 from perdure.statechart.effect import StartChild, StopChild
 from perdure.statechart.event import error_platform_type
@@ -21,7 +20,7 @@ from perdure.statechart.event import error_platform_type
 if TYPE_CHECKING:
     from perdure.durable.runtime import Runtime
 
-__all__ = ["Attempts", "lost_children"]
+__all__ = ["Attempts"]
 
 _CHANCES = 1_000_000
 
@@ -59,6 +58,10 @@ class Attempts:
         if timeout is not None:
             self._timers[place] = self._runtime.clock.call_later(timeout, lambda: self._expire(effect, timeout))
 
+    @property
+    def run_anything(self) -> bool:
+        return bool(self._leases)
+
     def runs(self, due: AttemptDue) -> bool:
         """Whether the attempt that this mail backs is running here."""
         lease = self._leases.get((due.child_id, due.session))
@@ -84,6 +87,8 @@ class Attempts:
 
     def release(self, but: Collection[tuple[str, int]] = ()) -> None:
         """Take no more care of attempts: their mail is delivered, and is void or begins the next ones."""
+        if not self._leases:
+            return
         for place in [place for place in self._leases if place not in but]:
             mail, _ = self.ended(*place)
             self._runtime.delivery.release(mail)
@@ -99,14 +104,3 @@ class Attempts:
         timer = self._timers.pop(place, None)
         if timer is not None:
             timer()
-
-
-def lost_children(record: InstanceRecord | None, children: ChildRunner) -> tuple[str, ...]:
-    """The ids of the ephemeral children that nobody runs any more, but those that are tried again by their mail."""
-    if record is None or not record.snapshot.children:
-        return ()
-    return tuple(
-        child.id
-        for child in record.snapshot.children.values()
-        if not child.is_persistent and child.retry is None and not children.is_live(child.id, child.session)
-    )

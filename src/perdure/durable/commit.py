@@ -13,8 +13,10 @@ import msgspec
 from perdure.durable.indexes import IndexValue
 from perdure.durable.records import InstanceRecord, JournalEntry, Mail
 from perdure.durable.upkeep_records import Receipt
+from perdure.errors import PerdureError
+from perdure.statechart.effect import Effect
 
-__all__ = ["Commit"]
+__all__ = ["Commit", "Turn"]
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,3 +44,15 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """Mail sent by this turn, in order. Inserted after ``cancelled``, so a cancel never reaches forward."""
     receipt: Receipt | None = None
     """Of the request that this turn applies, if it came with an idempotency key."""
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a turn comes to: the commit to make, and what to do once it is durable."""
+
+    commit: Commit
+    effects: tuple[Effect, ...] = ()
+    """To be performed by whoever hosts the instance, in order. Everything that is mail is in the commit instead."""
+    effects_before: tuple[Effect, ...] = ()
+    """To be performed before those, with the code of the version that the instance had before this turn."""
+    refused: PerdureError | None = None
+    """The message itself was not applied, though the commit stands: the instance ended over a lost child."""

@@ -13,7 +13,20 @@ __all__ = ["Envelope"]
 class Envelope:
     """A message in a resident's inbox, and who waits for what becomes of it."""
 
-    __slots__ = ("answer", "applied_ts", "child", "is_external", "is_last_word", "mail", "message", "settles", "trace")
+    __slots__ = (
+        "_answer",
+        "_error",
+        "_is_over",
+        "_record",
+        "applied_ts",
+        "child",
+        "is_external",
+        "is_last_word",
+        "mail",
+        "message",
+        "settles",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -41,18 +54,42 @@ class Envelope:
         """The ``ts`` of the commit that applied it; that of the answer is later if the instance had to settle."""
         self.trace = trace
         """The ``traceparent`` of what it came of, when that is traced."""
-        self.answer: asyncio.Future[InstanceRecord | None] = asyncio.get_running_loop().create_future()
-        # A failed answer that nobody collects (its request was cancelled, or it is mail) is no fault of the loop's.
-        self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+        self._answer: asyncio.Future[InstanceRecord | None] | None = None
+        self._is_over = False
+        self._record: InstanceRecord | None = None
+        self._error: Exception | None = None
+
+    @property
+    def answer(self) -> asyncio.Future[InstanceRecord | None]:
+        """The record that handling it led to; raises what it failed with. Made for who asks: nobody asks of mail, and
+        a future costs as much as the rest of an envelope.
+        """
+        if self._answer is None:
+            self._answer = asyncio.get_running_loop().create_future()
+            if self._is_over:
+                self._give(self._answer)
+        return self._answer
 
     def is_behind(self, mail: Mail) -> bool:
         """Whether it is mail that must not overtake this one, from the same sender."""
         return self.mail is not None and self.child is None and self.mail.sender == mail.sender
 
     def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        self._end(None, error)
 
     def succeed(self, record: InstanceRecord | None) -> None:
-        if not self.answer.done():
-            self.answer.set_result(record)
+        self._end(record, None)
+
+    def _end(self, record: InstanceRecord | None, error: Exception | None) -> None:
+        """The first word counts."""
+        if not self._is_over:
+            self._is_over, self._record, self._error = True, record, error
+            if self._answer is not None and not self._answer.done():
+                self._give(self._answer)
+
+    def _give(self, answer: asyncio.Future[InstanceRecord | None]) -> None:
+        if self._error is None:
+            answer.set_result(self._record)
+        else:
+            answer.set_exception(self._error)
+            answer.exception()  # one that nobody collects, because its request was cancelled, is no fault of the loop's

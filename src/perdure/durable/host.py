@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
+from perdure.durable.commit import Turn
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.http_api import HttpAnswer, HttpEvent, HttpRequest, HttpResult
 from perdure.durable.limits import Limits
 from perdure.durable.message import Message
 from perdure.durable.records import Address, InstanceRecord, VersionRecord
-from perdure.durable.turn import Turn
 from perdure.durable.upgrade import Migration, UpgradePath
 from perdure.json_value import JsonObject
 from perdure.statechart.effect import Cancel, Effect, Send, StartChild, StopChild

@@ -65,3 +65,9 @@ class Meters:
         """Attempts at mail that failed."""
         self.mail_buried = 0
         """Mail that was given up and is a dead letter now."""
+
+    def committed(self, began: float, computed: float, durable: float) -> None:
+        """A message was taken, its turn computed, and its commit durable, at these times."""
+        self.turns["committed"] += 1
+        self.turn_milliseconds.observe(max(durable - began, 0.0))
+        self.commit_milliseconds.observe(max(durable - computed, 0.0))

@@ -14,56 +14,48 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from perdure.durable.commit import Commit
+from perdure.durable.commit import Commit, Turn
 from perdure.durable.message import Create, Deliver, SetStatus
 from perdure.durable.meters import Outcome
 from perdure.durable.records import Address, InstanceRecord
-from perdure.durable.turn import Turn
-from perdure.errors import EventFailed, PerdureError, SequenceConflict, StoreError
+from perdure.errors import EventFailed, PerdureError, StoreError
 from perdure.tracing import Span
 
 if TYPE_CHECKING:
     from perdure.durable.envelope import Envelope
     from perdure.durable.runtime import Runtime
 
-__all__ = ["commit_observed", "effects_span", "observed", "traced"]
+__all__ = ["commit_traced", "effects_span", "outcome_of", "run_traced", "traced"]
 
 
-async def observed(
+async def run_traced(
     runtime: Runtime, address: Address, envelope: Envelope, run: Callable[[Envelope], Awaitable[InstanceRecord | None]]
 ) -> InstanceRecord | None:
-    """Handle a message by ``run``, counted and traced."""
-    meters, began = runtime.meters, runtime.clock.now()
-    try:
-        if runtime.tracer.is_on:
-            record = await _traced_run(runtime, address, envelope, run)
-        else:
-            record = await run(envelope)
-    except Exception as error:
-        meters.turns[outcome_of(error)] += 1
-        raise
-    now = runtime.clock.now()
-    meters.turns["committed"] += 1
-    meters.turn_milliseconds.observe(max(now - began, 0.0))
-    if envelope.mail is not None and envelope.mail.is_delayed:
-        meters.timer_lateness.observe(max(now - envelope.mail.due_at, 0.0))
-    return record
+    """Handle a message by ``run``, within its spans."""
+    mail = envelope.mail
+    if mail is None:
+        return await _turn(runtime, address, envelope, run, parent=envelope.trace)
+    waited = mail.is_delayed
+    with runtime.tracer.span(
+        "deliver",
+        parent=None if waited else mail.trace,
+        link=mail.trace if waited else None,
+        kind="consumer",
+        mail=mail.id,
+        sender=str(mail.sender),
+        attempt=mail.attempts + 1,
+    ) as span:
+        return await _turn(runtime, address, envelope, run, parent=span.traceparent)
 
 
-async def commit_observed(runtime: Runtime, commit: Commit) -> None:
-    """Make a commit durable, counted and traced. Raises what the store raises."""
-    began = runtime.clock.now()
+async def commit_traced(runtime: Runtime, commit: Commit) -> None:
+    """Make a commit durable, within its span. Raises what the store raises."""
     with runtime.tracer.span("commit", sequence=commit.record.sequence, mail=len(commit.mail)):
-        try:
-            await runtime.store.commit(commit)
-        except SequenceConflict:
-            runtime.meters.conflicts += 1
-            raise
-    runtime.meters.commit_milliseconds.observe(max(runtime.clock.now() - began, 0.0))
+        await runtime.store.commit(commit)
 
 
 def traced(runtime: Runtime, turn: Turn) -> Turn:
-    """The same turn, whose mail carries the trace that it is part of, if it is part of one."""
+    """The same turn, whose mail carries the trace that it is part of."""
     trace = runtime.tracer.current()
     if trace is None or not turn.commit.mail:
         return turn
@@ -81,25 +73,6 @@ def outcome_of(error: Exception) -> Outcome:
     if isinstance(error, PerdureError) and not isinstance(error, EventFailed | StoreError):
         return "refused"
     return "failed"
-
-
-async def _traced_run(
-    runtime: Runtime, address: Address, envelope: Envelope, run: Callable[[Envelope], Awaitable[InstanceRecord | None]]
-) -> InstanceRecord | None:
-    mail = envelope.mail
-    if mail is None:
-        return await _turn(runtime, address, envelope, run, parent=envelope.trace)
-    waited = mail.is_delayed
-    with runtime.tracer.span(
-        "deliver",
-        parent=None if waited else mail.trace,
-        link=mail.trace if waited else None,
-        kind="consumer",
-        mail=mail.id,
-        sender=str(mail.sender),
-        attempt=mail.attempts + 1,
-    ) as span:
-        return await _turn(runtime, address, envelope, run, parent=span.traceparent)
 
 
 async def _turn(

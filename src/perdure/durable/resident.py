@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from perdure.actors.actor import error_data
-from perdure.actors.child_runner import ChildRunner
-from perdure.durable.attempts import Attempts, lost_children
+from perdure.durable.commit import Turn
+from perdure.durable.deletion import delete_instance
 from perdure.durable.envelope import Envelope
-from perdure.durable.family import farewell
-from perdure.durable.message import AttemptDue, Create, Deliver, Message, title_of
-from perdure.durable.observing import commit_observed, effects_span, observed, traced
+from perdure.durable.message import AttemptDue, Create, Deliver, Message
+from perdure.durable.observing import commit_traced, effects_span, outcome_of, run_traced, traced
+from perdure.durable.own_mail import nothing_precedes
 from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
-from perdure.durable.running_actions import RunningActions
-from perdure.durable.turn import Turn
+from perdure.durable.running_services import RunningServices, lost_children
+from perdure.durable.upgrade import UpgradePath
 from perdure.errors import (
     InvalidState,
     MailboxFull,
@@ -44,10 +44,7 @@ from perdure.errors import (
 from perdure.json_value import JsonObject
 from perdure.logs import get_logger
 from perdure.statechart.effect import (
-    ActorTarget,
     Cancel,
-    ChildTarget,
-    InstanceTarget,
     Send,
     StartChild,
     StopChild,
@@ -77,103 +74,85 @@ class Resident:
         self._inbox: deque[Envelope] = deque()
         self._own: deque[Envelope] = deque()
         """Reports of children and messages to itself: taken before the inbox, until the processing time is up."""
-        self._arrived = asyncio.Event()
         self._unanswered: list[Envelope] = []
-        self._children = ChildRunner(
-            self,
-            InstanceTarget(address.machine, address.instance),
-            runtime.clock,
-            runtime.threads,
-            copy=runtime.copied_result,
-        )
-        self._actions = RunningActions(address, self.report, self._arrived.set)
+        self._services: RunningServices | None = None
+        """From the first one on."""
         self._output = runtime.machine_logs.output_of(address)
-        self._attempts = Attempts(runtime, self._children.stop, self.child_ended)
         self._deadline = 0.0
-        self._is_waiting = False
-        self.loop = asyncio.create_task(self._live(), name=f"resident {address}")
+        self._arrival: asyncio.Future[None] | None = None
+        """What it waits for, while it waits: a message, or the end of something that runs."""
+        self.loop = asyncio.create_task(self._live(), name=address.instance)
 
     def submit(self, envelope: Envelope) -> None:
         """Put a message into the inbox, unless it is a request too many. Mail is bounded where it is handed out."""
-        inbox_max = self._runtime.settings.limits.inbox_max
-        if envelope.settles and len(self._inbox) >= inbox_max:
+        if envelope.settles and len(self._inbox) >= self._runtime.limits.inbox_max:
+            inbox_max = self._runtime.limits.inbox_max
             envelope.fail(MailboxFull(f"{inbox_max:,} requests wait for {self.address}; try again a little later"))
             return
         self._inbox.append(envelope)
-        self._arrived.set()
+        self._stir()
+
+    def _stir(self) -> None:
+        """There is something to do."""
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     @property
     def running_children(self) -> int:
-        return self._children.running
+        return 0 if self._services is None else self._services.children
 
     @property
     def is_resting(self) -> bool:
         """Whether it waits for a child to end, or for time to pass."""
-        return self._is_waiting and not self._arrived.is_set()
+        return self._arrival is not None and not self._arrival.done()
 
     async def close(self) -> None:
         """Stop at once: children are cancelled, whoever waits gets the state reached."""
-        actions = self._actions.running
+        ending = [] if self._services is None else self._services.ending()
         self.loop.cancel()
         await asyncio.wait([self.loop])
-        remaining = [*self._children.stopping(), *actions]
-        if remaining:
-            await asyncio.wait(remaining, timeout=1)
+        if self._services is not None:
+            ending += self._services.ending()
+        if ending:
+            await asyncio.wait(ending, timeout=1)
 
     # -- World: what performing effects may touch --------------------------------------------------
 
     def start_child(self, effect: StartChild, behavior: Any) -> None:
-        self._children.start(effect, behavior)
-        self._attempts.started(effect)
+        self._have_services().start_child(effect, behavior)
 
     def stop_child(self, effect: StopChild) -> None:
-        self._children.stop(effect)
-        mail, _ = self._attempts.ended(effect.id, effect.session)
-        self._runtime.delivery.release(mail)
+        if self._services is not None:
+            self._services.stop_child(effect)
 
     def send_to_child(self, effect: Send) -> None:
-        self._children.send(effect)
+        self._have_services().send_to_child(effect)
 
     def cancel_sends(self, effect: Cancel) -> None:
-        self._children.cancel(effect)
-
-    def report(self, event: JsonObject) -> None:
-        self._own.append(Envelope(Deliver(event=event), is_external=False, trace=self._runtime.tracer.current()))
-        self._arrived.set()
-
-    # -- Home: what the children ask ----------------------------------------------------------------
-
-    def child_ended(self, child_id: str, session: int, event: JsonObject) -> None:
-        mail, attempt = self._attempts.ended(child_id, session)
-        trace = self._runtime.tracer.current()
-        if mail is not None and attempt is not None and event["type"] == error_platform_type(child_id):
-            self._children.forget(child_id, session)
-            failure = self._attempts.failure(attempt, mail, event["data"])
-            self._own.append(Envelope(failure, mail=mail, is_external=False, trace=trace))
-        else:
-            message, child = Deliver(event=event, mail_id=None if mail is None else mail.id), (child_id, session)
-            word = Envelope(message, mail=mail, child=child, is_last_word=True, is_external=False, trace=trace)
-            self._own.append(word)
-        self._arrived.set()
-
-    def child_said(
-        self, event: JsonObject, origin: ChildTarget | ActorTarget | None, speaker: tuple[str, int] | None
-    ) -> None:
-        trace = self._runtime.tracer.current()
-        self._own.append(Envelope(Deliver(event=event, origin=origin), child=speaker, is_external=False, trace=trace))
-        self._arrived.set()
-
-    def children_came_to_rest(self) -> None:
-        self._arrived.set()
+        if self._services is not None:
+            self._services.cancel_sends(effect)
 
     def keep_running(self, work: Awaitable[Any], label: str) -> None:
-        self._actions.start(work, label)
+        self._have_services().keep_running(work, label)
+
+    def report(self, event: JsonObject) -> None:
+        self._have_services().report(event)
+
+    def _have_services(self) -> RunningServices:
+        if self._services is None:
+            self._services = RunningServices(self._runtime, self.address, self._hear, self._stir)
+        return self._services
+
+    def _hear(self, envelope: Envelope) -> None:
+        """A message from within."""
+        self._own.append(envelope)
+        self._stir()
 
     # -- the loop ----------------------------------------------------------------------------------
 
     @property
     def _has_settled(self) -> bool:
-        return self._children.is_idle and self._actions.are_idle and not self._own
+        return not self._own and (self._services is None or self._services.are_idle)
 
     @property
     def _time_left(self) -> float:
@@ -185,8 +164,18 @@ class Resident:
         self._output.listen()
         failure: Exception = InvalidState("the runtime is closing; what was committed stands")
         try:
-            while await self._is_needed():
-                await self._step()
+            while True:
+                if not self._has_settled:
+                    await self._step()
+                    continue
+                self._answer_all()
+                if not self._inbox:
+                    # Who has just been answered may go on, and should not have to have all this set up again.
+                    await asyncio.sleep(0)
+                    if not self._inbox and self._has_settled:
+                        break
+                else:
+                    await self._take(self._inbox.popleft())
         except Exception as error:
             logger.exception("resident failed", instance=str(self.address))
             failure = error
@@ -198,18 +187,10 @@ class Resident:
             self._end_services()
             self._let_go(self._inbox, failure)
 
-    async def _is_needed(self) -> bool:
-        """Whether there is something to do, or comes at once: who has just been answered may go on, and should not
-        have to have all this set up again."""
-        if not self._inbox and self._has_settled:
-            self._answer_all()
-            await asyncio.sleep(0)
-        return bool(self._inbox) or not self._has_settled
-
     async def _step(self) -> None:
-        """Take the next message, or wait for one."""
+        """While something runs: take the next message, or wait for one."""
         is_overdue = self._time_left <= 0
-        if is_overdue or self._has_settled:
+        if is_overdue:
             self._answer_all()
         if self._inbox and (is_overdue or not self._own):
             await self._take(self._inbox.popleft())
@@ -223,26 +204,22 @@ class Resident:
 
     async def _wait(self) -> bool:
         """Wait for a message, or for a child to end; false when the processing deadline passes first."""
-        self._arrived.clear()
         remaining = self._time_left
         if remaining <= 0:
             return False
-        arrival = asyncio.ensure_future(self._arrived.wait())
+        self._arrival = arrival = asyncio.get_running_loop().create_future()
         timer = asyncio.ensure_future(self._runtime.clock.sleep(remaining))
-        self._is_waiting = True
         try:
             await asyncio.wait((arrival, timer), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._is_waiting = False
-            arrival.cancel()
+            self._arrival = None
             timer.cancel()
-        return self._arrived.is_set()
+        return arrival.done()
 
     def _end_services(self) -> None:
         """Stop what runs, and forget what it still had to say. Unless the instance is gone, the next turn tells it."""
-        self._children.stop_all()
-        self._attempts.release()
-        self._actions.stop()
+        if self._services is not None:
+            self._services.stop_all()
         self._let_go(self._own, InvalidState(f"{self.address} no longer waits for what it started"))
 
     def _let_go(self, envelopes: deque[Envelope], failure: Exception) -> None:
@@ -254,27 +231,33 @@ class Resident:
 
     async def _take(self, envelope: Envelope) -> None:
         """Handle one message; a failure is its sender's answer and leaves the instance as it was."""
-        if envelope.child is not None and not self._children.is_live(*envelope.child):
+        if self._is_void(envelope):
             self._runtime.delivery.release(envelope.mail)
-            return  # it was stopped after it had ended: nobody wants to hear of it
-        if isinstance(envelope.message, AttemptDue) and self._attempts.runs(envelope.message):
+            return  # its child was stopped after it had ended: nobody wants to hear of it
+        if (
+            isinstance(envelope.message, AttemptDue)
+            and self._services is not None
+            and self._services.attempts(envelope.message)
+        ):
             return  # its mail was handed out before it could be kept back
         try:
             try:
-                self._record = await (
-                    self._output.silenced(self._delete)
-                    if envelope.message is None
-                    else observed(self._runtime, self.address, envelope, self._run)
-                )
+                if envelope.message is None:
+                    self._record = await self._output.silenced(self._delete)
+                elif self._runtime.tracer.is_on:
+                    self._record = await run_traced(self._runtime, self.address, envelope, self._run)
+                else:
+                    self._record = await self._run(envelope)
             except Exception as error:
                 await self._failed(envelope, error)
                 return
         except BaseException:
             self._inbox.appendleft(envelope)  # closing: answered with all the others that wait
             raise
-        if envelope.child is not None and envelope.is_last_word:
-            self._children.forget(*envelope.child)
-        self._runtime.delivery.release(envelope.mail)
+        if envelope.is_last_word:
+            self._forget_child(envelope)
+        if envelope.mail is not None:
+            self._runtime.delivery.release(envelope.mail)
         if envelope.is_external:
             self._deadline = self._runtime.clock.now() + self._runtime.settings.processing_timeout
         if envelope.settles:
@@ -290,8 +273,9 @@ class Resident:
         runtime, message = self._runtime, envelope.message
         assert message is not None
         for _ in range(CONFLICT_RETRIES):
-            record = await self._load(message)
-            if envelope.child is not None and not self._children.is_live(*envelope.child):
+            began = runtime.clock.now()
+            record = self._record_at_hand(message) or await self._load(message)
+            if self._is_void(envelope):
                 return record  # the newest record knows no such child
             if isinstance(message, Create):
                 version_id = await runtime.version_for(self.address.org, self.address.machine, message.version_id)
@@ -303,26 +287,20 @@ class Resident:
                 raise await runtime.absent(self.address)
             else:
                 version_id = record.version_id
-            version = await runtime.version(version_id)
-            upgrade = None if record is None else await runtime.upgrades.path_for(record, message)
-            if not self._actions.are_idle:
-                upgrade = None  # it has not settled while actions of the present version run
+            version = runtime.version_at_hand(version_id) or await runtime.version(version_id)
+            upgrade = None
+            if record is not None and runtime.upgrades.may_concern(record, message) and not self._runs_actions:
+                # It has not settled while actions of the present version run.
+                upgrade = await runtime.upgrades.path_for(record, message)
             try:
-                with runtime.watchdog.watching(self.address, title_of(message)):
-                    turn = await runtime.host.turn(
-                        version,
-                        self.address,
-                        record,
-                        message,
-                        now=runtime.clock.now(),
-                        fresh_name=runtime.fresh_name,
-                        lost=lost_children(record, self._children),
-                        limits=runtime.settings.limits,
-                        upgrade=upgrade,
-                    )
-                turn = traced(runtime, turn)
-                await commit_observed(runtime, turn.commit)
+                turn, computed = await self._turn(version, record, message, upgrade)
+                if runtime.tracer.is_on:
+                    turn = traced(runtime, turn)
+                    await commit_traced(runtime, turn.commit)
+                else:
+                    await runtime.store.commit(turn.commit)
             except SequenceConflict:
+                runtime.meters.conflicts += 1
                 runtime.forget(self.address)
                 continue
             except Exception:
@@ -331,11 +309,46 @@ class Resident:
                 runtime.forget(self.address)
                 runtime.delivery.wake()
                 raise
-            await self._committed(turn, version)
+            durable = runtime.clock.now()
+            await self._committed(turn, version, durable)
             if turn.refused is not None:
                 raise turn.refused
+            runtime.meters.committed(began, computed, durable)
+            if envelope.mail is not None and envelope.mail.is_delayed:
+                runtime.meters.timer_lateness.observe(max(durable - envelope.mail.due_at, 0.0))
             return turn.commit.record
         raise SequenceConflict(f"{self.address} was changed by others {CONFLICT_RETRIES} times in a row")
+
+    async def _turn(
+        self, version: VersionRecord, record: InstanceRecord | None, message: Message, upgrade: UpgradePath | None
+    ) -> tuple[Turn, float]:
+        """The turn, and when it was computed."""
+        runtime = self._runtime
+        now = runtime.clock.now()
+        runtime.watchdog.begin(self.address, message, now)
+        try:
+            turn = await runtime.host.turn(
+                version,
+                self.address,
+                record,
+                message,
+                now=now,
+                fresh_name=runtime.fresh_name,
+                lost=lost_children(record, self._services) if record is not None and record.snapshot.children else (),
+                limits=runtime.settings.limits,
+                upgrade=upgrade,
+            )
+        finally:
+            computed = runtime.clock.now()
+            runtime.watchdog.end(computed)
+        return turn, computed
+
+    def _record_at_hand(self, message: Message) -> InstanceRecord | None:
+        """The newest record, if it is certain that nothing runs here that it does not know."""
+        record = self._runtime.record_at_hand(self.address)
+        if record is not self._record or isinstance(message, Create):
+            return None
+        return record if self._services is None or self._services.are_nothing else None
 
     async def _load(self, message: Message) -> InstanceRecord | None:
         """The newest record. What runs here and is not of this record, or not of this life of the instance, is
@@ -345,90 +358,82 @@ class Resident:
         record = await self._runtime.record(self.address)
         if record is None or (self._record is not None and self._record.life != record.life):
             self._end_services()
-        else:
-            wanted = {
-                (child.id, child.session) for child in record.snapshot.children.values() if not child.is_persistent
-            }
-            self._children.keep_only(wanted)
-            self._attempts.release(but=wanted)
+        elif self._services is not None:
+            self._services.keep_only(record)
         if record is not None and record is not self._record:
             self._runtime.remember(record)
         return record
 
-    async def _committed(self, turn: Turn, version: VersionRecord) -> None:
+    def _is_void(self, envelope: Envelope) -> bool:
+        """Whether it is word of a child that was stopped meanwhile."""
+        return envelope.child is not None and (self._services is None or not self._services.is_live(envelope.child))
+
+    def _forget_child(self, envelope: Envelope) -> None:
+        if envelope.child is not None and self._services is not None:
+            self._services.forget(envelope.child)
+
+    @property
+    def _runs_actions(self) -> bool:
+        return self._services is not None and not self._services.actions_are_idle
+
+    async def _committed(self, turn: Turn, version: VersionRecord, now: float) -> None:
         """The commit is durable: tell the watchers, have its mail delivered, perform its effects."""
         record, mail = turn.commit.record, turn.commit.mail
         self._record = record
         self._runtime.remember(record)
         self._runtime.watchers.publish(record)
         if mail:
-            self._attempts.keep(mail)
+            if self._services is not None or any(item.kind == "attempt" for item in mail):
+                self._have_services().keep_mail(mail)
             self._runtime.delivery.notice(mail)
         try:
             if turn.effects or turn.effects_before:
-                with (
-                    effects_span(self._runtime, turn),
-                    self._runtime.watchdog.watching(self.address, f"effects of commit {record.sequence}"),
-                ):
-                    self._runtime.host.perform(version, turn.effects_before, self)
-                    if record.version_id != version.id:
-                        version = await self._runtime.version(record.version_id)
-                    self._runtime.host.perform(version, turn.effects, self)
+                await self._perform(turn, version, now)
         except Exception:
             # The transition stands; failing its request would say otherwise.
             logger.exception("effects failed", instance=str(self.address))
-        own = [item for item in mail if item.target == self.address and not item.is_delayed and item.kind == "event"]
-        if own:
-            with self._runtime.delivery.withholding(self.address, self.address):
-                await self._take_own_mail(own)
+        if mail:
+            own = [
+                item for item in mail if item.target == self.address and not item.is_delayed and item.kind == "event"
+            ]
+            if own:
+                with self._runtime.delivery.withholding(self.address, self.address):
+                    await self._take_own_mail(own)
+
+    async def _perform(self, turn: Turn, version: VersionRecord, now: float) -> None:
+        runtime, record = self._runtime, turn.commit.record
+        after = version if record.version_id == version.id else await runtime.version(record.version_id)
+        runtime.watchdog.begin(self.address, record.sequence, now)
+        try:
+            with effects_span(runtime, turn):
+                runtime.host.perform(version, turn.effects_before, self)
+                runtime.host.perform(after, turn.effects, self)
+        finally:
+            runtime.watchdog.end(runtime.clock.now())
 
     async def _take_own_mail(self, own: Sequence[Mail]) -> None:
         """Mail to itself needs no detour, so that the answer can wait for it; unless earlier mail of the kind has to be
         waited for, which failed or is still on its detour."""
+        delivery = self._runtime.delivery
         for item in own:
-            self._runtime.delivery.claim(item)
+            delivery.claim(item)
         at_hand = {item.id for item in own} | {waiting.mail.id for waiting in self._own if waiting.mail is not None}
-        try:
-            # In this order: a broadcast that becomes mail meanwhile is seen by the second question.
-            is_broadcasting = await self._runtime.store.is_broadcasting(self.address)
-            pending = await self._runtime.store.pending_mail(self.address)
-            is_first = not is_broadcasting and all(
-                item.id in at_hand
-                or item.is_delayed
-                or item.sender != self.address
-                or item.kind not in ("event", "share")
-                for item in pending
-            )
-        except StoreError:
-            is_first = False
-        for item in own:
-            if is_first:
+        if await nothing_precedes(self._runtime.store, self.address, at_hand):
+            for item in own:
                 message = Deliver(event=item.event or {}, mail_id=item.id, chain=item.chain)
                 self._own.append(Envelope(message, mail=item, is_external=False))
-            else:
-                self._runtime.delivery.release(item)
-        if not is_first:
-            self._runtime.delivery.wake()
+        else:
+            for item in own:
+                delivery.release(item)
+            delivery.wake()
 
     async def _delete(self) -> None:
         """Remove the instance; in the same step it lets go of its children."""
-        runtime, existed = self._runtime, False
-        runtime.forget(self.address)
-        while not existed and (record := await runtime.store.load(self.address)) is not None:
-            left_behind = farewell(record)
-            try:
-                existed = await runtime.store.delete_instance(
-                    self.address, expected_sequence=record.sequence, mail=left_behind
-                )
-            except SequenceConflict:
-                continue  # another process was faster
-            finally:  # it may have happened though it failed
-                if left_behind:
-                    runtime.delivery.wake()
+        existed = await delete_instance(self._runtime, self.address)
         self._end_services()
-        runtime.watchers.end(self.address)
+        self._runtime.watchers.end(self.address)
         if not existed:
-            raise await runtime.absent(self.address)
+            raise await self._runtime.absent(self.address)
 
     # -- answers -----------------------------------------------------------------------------------
 
@@ -440,6 +445,8 @@ class Resident:
     async def _failed(self, envelope: Envelope, error: Exception) -> None:
         """Answer a failure. Mail is put back for another attempt, and what its sender sent after it waits behind it."""
         mail, delivery = envelope.mail, self._runtime.delivery
+        if envelope.message is not None:
+            self._runtime.meters.turns[outcome_of(error)] += 1
         if not isinstance(error, PerdureError):
             logger.error("turn failed", instance=str(self.address), exc_info=error)
         if isinstance(envelope.message, Deliver) and (
@@ -479,6 +486,6 @@ class Resident:
             )
         else:
             log.warning("the word of a child was not applied")
-            self._children.forget(*envelope.child)
+            self._forget_child(envelope)
             self._runtime.delivery.release(envelope.mail)
             self._runtime.delivery.wake()

@@ -107,7 +107,7 @@ class Runtime(Relations):
         self.dead_letters = DeadLetters(self)
         self.upkeep = Upkeep(self)
         self.machine_logs = MachineLogs(self)
-        self.watchdog = Watchdog(clock, self.settings.limits.slow_turn)
+        self.watchdog = Watchdog(self.settings.limits.slow_turn)
         self.threads = ThreadPoolExecutor(self.settings.service_threads, thread_name_prefix="perdure-service")
         self.meters = Meters()
         self.tracer = tracer if tracer is not None else OFF
@@ -421,6 +421,10 @@ class Runtime(Relations):
         if self._residents.get(resident.address) is resident:
             del self._residents[resident.address]
 
+    def record_at_hand(self, address: Address) -> InstanceRecord | None:
+        """The newest record that this process knows of, if it knows one."""
+        return self._records.get(address)
+
     async def record(self, address: Address) -> InstanceRecord | None:
         """The newest record this process knows of, or the store's.
 
@@ -441,6 +445,10 @@ class Runtime(Relations):
 
     def forget(self, address: Address) -> None:
         self._records.pop(address, None)
+
+    def version_at_hand(self, version_id: str) -> VersionRecord | None:
+        """A version that this process has needed before."""
+        return self._versions.get(version_id)
 
     async def version(self, version_id: str) -> VersionRecord:
         """A version by id; versions are immutable, so they are kept for good."""

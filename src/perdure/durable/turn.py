@@ -19,15 +19,17 @@ import msgspec
 from perdure.durable import attempt_turn as attempts
 from perdure.durable import family
 from perdure.durable.authorization import ensure_writable
-from perdure.durable.commit import Commit
+from perdure.durable.commit import Commit, Turn
 from perdure.durable.definition import Definition, Sender, WriteRequest
 from perdure.durable.indexes import IndexValue, index_values
+from perdure.durable.kept import kept, next_ts
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.message import (
     Adopt,
     AttemptDue,
     AttemptFailed,
     Create,
+    Deliver,
     Message,
     Reindex,
     SetStatus,
@@ -35,42 +37,26 @@ from perdure.durable.message import (
     Stop,
     TakeIn,
 )
-from perdure.durable.outbox import UNSPEAKABLE, Outbox
+from perdure.durable.outbox import Outbox
+from perdure.durable.plain_turn import plain_turn
 from perdure.durable.records import Address, InstanceRecord, JournalEntry, Parent
 from perdure.durable.upgrade import Upgrade, upgraded
 from perdure.durable.upkeep_records import Receipt, encode_answer
 from perdure.errors import (
-    ContextTooLarge,
-    EventFailed,
     InstanceEnded,
     InstanceExists,
     InvalidState,
     PerdureError,
     TooManyChildren,
 )
-from perdure.json_value import JsonObject, decode_json, encode_json, json_copy
+from perdure.json_value import JsonObject, json_copy
 from perdure.statechart import step as engine
 from perdure.statechart.effect import Effect, InstanceTarget, Target
 from perdure.statechart.event import ADOPT, INIT, STOP, error_platform_type
 from perdure.statechart.reference import instance_reference
-from perdure.statechart.snapshot import Snapshot, encode_snapshot
+from perdure.statechart.snapshot import Snapshot
 
-__all__ = ["Turn", "turn"]
-
-TS_STEP = 0.001
-"""Milliseconds between the ``ts`` of two commits of an instance that the clock does not tell apart."""
-
-
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """What a turn comes to: the commit to make, and what to do once it is durable."""
-
-    commit: Commit
-    effects: tuple[Effect, ...] = ()
-    """To be performed by whoever hosts the instance, in order. Everything that is mail is in the commit instead."""
-    effects_before: tuple[Effect, ...] = ()
-    """To be performed before those, with the code of the version that the instance had before this turn."""
-    refused: PerdureError | None = None
-    """The message itself was not applied, though the commit stands: the instance ended over a lost child."""
+__all__ = ["turn"]
 
 
 def turn(
@@ -100,6 +86,8 @@ def turn(
             raise InstanceExists(f"there is an instance {address} already")
         return create(definition, address, message, now, fresh_name, limits)
     assert record is not None, "the runtime answers not-found itself"
+    if isinstance(message, Deliver):
+        return delivered(definition, address, record, message, now, fresh_name, lost, limits, upgrade)
     work = Work(definition, address, record, now, fresh_name, limits)
     if isinstance(message, SetStatus):
         work.status = message.status
@@ -114,16 +102,32 @@ def turn(
         return take_in(work, message)
     if isinstance(message, Adopt):
         return adopted(work, message)
-    if isinstance(message, Stop):
-        if record.snapshot.status == "active":
-            work.stop(message)
-        return work.finish(consumed=message.mail_id)
+    if record.snapshot.status == "active":
+        work.stop(message)
+    return work.finish(consumed=message.mail_id)
+
+
+def delivered(
+    definition: Definition,
+    address: Address,
+    record: InstanceRecord,
+    message: Deliver,
+    now: float,
+    fresh_name: Callable[[], str],
+    lost: tuple[str, ...],
+    limits: Limits,
+    upgrade: Upgrade | None,
+) -> Turn:
+    """An event reaches an instance."""
     is_word = message.is_platform or family.is_escalation(message)
-    if is_word and not family.is_awaited(record.snapshot, message):
-        return work.finish(consumed=message.mail_id)
-    if message.is_share and record.snapshot.status in ("stopped", "error"):
-        return work.finish(consumed=message.mail_id)
+    if (is_word and not family.is_awaited(record.snapshot, message)) or (
+        message.is_share and record.snapshot.status in ("stopped", "error")
+    ):
+        return Work(definition, address, record, now, fresh_name, limits).finish(consumed=message.mail_id)
     ensure_accepting(address, record)
+    if not (is_word or lost or upgrade or message.receipt):
+        return delivered_alone(definition, address, record, message, now, fresh_name, limits)
+    work = Work(definition, address, record, now, fresh_name, limits)
     for child_id in lost:
         work.lose_child(child_id)
     work.out.chain = message.chain + 1
@@ -136,6 +140,29 @@ def turn(
     has_ended = message.is_platform and not family.is_progress(message)
     work.deliver(message.event, message.sender, has_ended=has_ended, origin=message.origin)
     return work.finish(consumed=message.mail_id, receipt=message.receipt)
+
+
+def delivered_alone(
+    definition: Definition,
+    address: Address,
+    record: InstanceRecord,
+    message: Deliver,
+    now: float,
+    fresh_name: Callable[[], str],
+    limits: Limits,
+) -> Turn:
+    """An event reaches an instance, and nothing else is to be done in its turn."""
+    if message.auth_context is not None:
+        ensure_event_writable(definition, address, record.snapshot, message.event, message.auth_context, message.sender)
+    scope = scope_of(address, record.parents, fresh_name, origin_of(message.sender) or message.origin)
+    step = engine.transition(definition.machine, record.snapshot, message.event, scope=scope)
+    plain = plain_turn(definition, record, message, step, now=now, limits=limits)
+    if plain is not None:
+        return plain
+    work = Work(definition, address, record, now, fresh_name, limits)
+    work.out.chain = message.chain + 1
+    work.absorb(step, message.event, message.sender)
+    return work.finish(consumed=message.mail_id)
 
 
 def create(
@@ -227,13 +254,44 @@ def set_version(work: Work, message: SetVersion, lost: tuple[str, ...], upgrade:
     return work.finish()
 
 
-def scope_of(address: Address, parents: tuple[Parent, ...], fresh_name: Callable[[], str]) -> engine.Scope:
+def scope_of(
+    address: Address, parents: tuple[Parent, ...], fresh_name: Callable[[], str], origin: Target | None = None
+) -> engine.Scope:
     """What the engine is told of the instance's surroundings."""
     return engine.Scope(
         fresh_name=fresh_name,
         has_parent=bool(parents),
         address=InstanceTarget(address.machine, address.instance),
+        origin=origin,
     )
+
+
+def origin_of(sender: Address | None) -> InstanceTarget | None:
+    """Whom ``respond`` answers."""
+    return None if sender is None else InstanceTarget(sender.machine, sender.instance)
+
+
+def ensure_event_writable(
+    definition: Definition,
+    address: Address,
+    snapshot: Snapshot,
+    event: JsonObject,
+    auth_context: JsonObject,
+    sender: Address | None,
+) -> None:
+    """Raise ``AuthorizerRefused`` unless the machine lets this event in, as things stand now."""
+    context = snapshot.context
+    request = WriteRequest(
+        type="event",
+        machine_instance_name=address.instance,
+        state=snapshot.value,
+        # A typed machine that has just lost a child holds its context as a value.
+        context=context if isinstance(context, dict) else json_copy(context),
+        event=event,
+        auth_context=auth_context,
+        sender=sender_of(sender),
+    )
+    ensure_writable(definition, request)
 
 
 def ensure_accepting(address: Address, record: InstanceRecord) -> None:
@@ -269,26 +327,13 @@ class Work:
         self.status = record.status
         self.version_id = record.version_id
         self.desired_version_id = record.desired_version_id
-        self.ts = round(max(now, record.ts + TS_STEP), 3)
+        self.ts = next_ts(record, now)
         self.journal: list[JournalEntry] = []
         self.effects_before: tuple[Effect, ...] = ()
 
     def ensure_writable(self, event: JsonObject, auth_context: JsonObject, sender: Address | None) -> None:
         """Raise ``AuthorizerRefused`` unless the machine lets this event in, as things stand now."""
-        context = self.snapshot.context
-        ensure_writable(
-            self.definition,
-            WriteRequest(
-                type="event",
-                machine_instance_name=self.address.instance,
-                state=self.snapshot.value,
-                # A typed machine that has just lost a child holds its context as a value.
-                context=context if isinstance(context, dict) else json_copy(context),
-                event=event,
-                auth_context=auth_context,
-                sender=sender_of(sender),
-            ),
-        )
+        ensure_event_writable(self.definition, self.address, self.snapshot, event, auth_context, sender)
 
     # -- macrosteps --------------------------------------------------------------------------------
 
@@ -296,11 +341,8 @@ class Work:
         self, event: JsonObject, sender: Address | None, *, has_ended: bool = False, origin: Target | None = None
     ) -> None:
         """The event's macrostep. Its sender, or ``origin`` in its place, can be answered, unless it ``has_ended``."""
-        scope = self.scope
-        if sender is not None and not has_ended:
-            origin = InstanceTarget(sender.machine, sender.instance)
-        if origin is not None:
-            scope = msgspec.structs.replace(scope, origin=origin)
+        origin = origin if sender is None or has_ended else origin_of(sender)
+        scope = self.scope if origin is None else msgspec.structs.replace(self.scope, origin=origin)
         step = engine.transition(self.definition.machine, self.snapshot, event, scope=scope)
         self.absorb(step, event, sender)
 
@@ -361,7 +403,7 @@ class Work:
         receipt: Receipt | None = None,
     ) -> Turn:
         """Check the limits and put the commit together."""
-        snapshot, snapshot_json = checked(self.snapshot, self.address, self.limits.context_bytes_max)
+        snapshot, snapshot_json = kept(self.snapshot, self.address, self.limits.context_bytes_max)
         before = None if is_new else self.record.snapshot
         if not self.out.has_ended and family.has_news(self.out.parents, before, snapshot):
             self.out.tell_progress(family.words_of_progress(self.out.parents, snapshot))
@@ -406,22 +448,3 @@ class Work:
         if reindexes or self.version_id != self.record.version_id or (selectors and is_other):
             return index_values(selectors, snapshot.context)
         return None
-
-
-def checked(snapshot: Snapshot, address: Address, bytes_max: int) -> tuple[Snapshot, bytes]:
-    """The snapshot as it will be when it is read again, and its encoding; raises when its context is over the limit.
-
-    Going on with the decoded context means that it makes no difference whether an instance is loaded or still in
-    memory, and that nothing user code still holds can change what was committed.
-    """
-    try:
-        context_json = encode_json(snapshot.context)
-        if len(context_json) > bytes_max:
-            raise ContextTooLarge(
-                f"the context of {address} would be {len(context_json):,} bytes of JSON; "
-                f"the limit is {bytes_max:,} bytes"
-            )
-        snapshot_json = encode_snapshot(msgspec.structs.replace(snapshot, context=msgspec.Raw(context_json)))
-        return msgspec.structs.replace(snapshot, context=decode_json(context_json)), snapshot_json
-    except UNSPEAKABLE as error:
-        raise EventFailed(f"the context of {address} cannot be kept, it is not JSON: {error}") from error

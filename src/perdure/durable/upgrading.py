@@ -204,6 +204,10 @@ class Upgrades:
         assert record is not None, "an instance that is not there is an error"
         return record
 
+    def may_concern(self, record: InstanceRecord, message: Message) -> bool:
+        """Whether there may be a way to go: nearly always there is none."""
+        return record.desired_version_id is not None or isinstance(message, SetVersion)
+
     async def path_for(self, record: InstanceRecord, message: Message) -> UpgradePath | None:
         """The way that a turn may have to go; ``None`` when the instance is where it should be.
 

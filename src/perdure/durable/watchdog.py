@@ -14,9 +14,10 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
+from typing import TypeAlias
 
-from perdure.clock import Clock
+from perdure.durable.message import Message, title_of
 from perdure.durable.records import Address
 from perdure.logs import get_logger
 
@@ -27,12 +28,14 @@ logger = get_logger("perdure.watchdog")
 PACKAGE = str(Path(__file__).parents[1])
 STACK_FRAMES_MAX = 12
 
+Watched: TypeAlias = tuple[Address, Message | int, float]
+"""Machine code that runs now: whose it is, what it handles, and since when. No two of them are one object."""
+
 
 class Watchdog:
     """Watches the machine code of one event loop. ``slow_turn`` is in milliseconds; with 0 it watches nothing."""
 
-    def __init__(self, clock: Clock, slow_turn: float) -> None:
-        self._clock = clock
+    def __init__(self, slow_turn: float) -> None:
         self._slow_turn = slow_turn
         self._loop_thread = 0
         self._watched: Watched | None = None
@@ -51,23 +54,22 @@ class Watchdog:
         if self._thread is not None:
             self._thread.join()
 
-    def watching(self, address: Address, what: str) -> Watched:
-        """A context in which machine code runs. Nothing may be awaited in it."""
-        return Watched(self, address, what)
+    def begin(self, address: Address, what: Message | int, now: float) -> None:
+        """Machine code begins to run for an instance: the turn of a message, or the effects of its commit with this
+        sequence number. Nothing may be awaited before its ``end``.
+        """
+        self._watched = (address, what, now)
 
-    def entered(self, watched: Watched) -> None:
-        watched.began = self._clock.now()
-        self._watched = watched
-
-    def left(self, watched: Watched) -> None:
-        self._watched = None
-        took = self._clock.now() - watched.began
-        if took > self._slow_turn > 0:
+    def end(self, now: float) -> None:
+        """It has returned."""
+        watched, self._watched = self._watched, None
+        if watched is not None and now - watched[2] > self._slow_turn > 0:
+            address, what, began = watched
             logger.warning(
                 "machine code held up every instance",
-                instance=str(watched.address),
-                turn=watched.what,
-                milliseconds=round(took),
+                instance=str(address),
+                turn=title(what),
+                milliseconds=round(now - began),
             )
 
     def _run(self) -> None:
@@ -90,32 +92,16 @@ class Watchdog:
             return  # it has just ended
         logger.warning(
             "machine code is holding up every instance",
-            instance=str(watched.address),
-            turn=watched.what,
+            instance=str(watched[0]),
+            turn=title(watched[1]),
             function=function_in(frame),
             milliseconds_at_least=round(ticks * self._slow_turn),
             stack="".join(traceback.format_stack(frame)[-STACK_FRAMES_MAX:]),
         )
 
 
-class Watched:
-    """Machine code that runs now: a turn of an instance, or the effects of one."""
-
-    __slots__ = ("_watchdog", "address", "began", "what")
-
-    def __init__(self, watchdog: Watchdog, address: Address, what: str) -> None:
-        self._watchdog = watchdog
-        self.address = address
-        self.what = what
-        self.began = 0.0
-
-    def __enter__(self) -> None:
-        self._watchdog.entered(self)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._watchdog.left(self)
+def title(what: Message | int) -> str:
+    return f"effects of commit {what}" if isinstance(what, int) else title_of(what)
 
 
 def function_in(frame: FrameType) -> str:

@@ -20,6 +20,7 @@ import msgspec
 
 from perdure.actors.actor import error_data
 from perdure.durable.authorization import ensure_readable
+from perdure.durable.commit import Turn
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.host import World
 from perdure.durable.http_api import HttpAnswer, HttpEvent, HttpRequest, HttpResult
@@ -27,7 +28,7 @@ from perdure.durable.indexes import check_selectors
 from perdure.durable.limits import Limits
 from perdure.durable.message import Message
 from perdure.durable.records import Address, InstanceRecord, MigrationRecord, VersionRecord
-from perdure.durable.turn import Turn, turn
+from perdure.durable.turn import turn
 from perdure.durable.upgrade import Migration, MigrationStep, Upgrade, UpgradePath, migration_of
 from perdure.errors import (
     EventFailed,

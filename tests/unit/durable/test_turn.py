@@ -36,10 +36,11 @@ from perdure import (
     spawn_persistent,
 )
 from perdure.durable.authorization import ensure_readable
+from perdure.durable.commit import Turn
 from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.message import Adopt, AttemptDue, AttemptFailed, Create, Deliver, Message, SetStatus, Stop, TakeIn
 from perdure.durable.records import Address, Creation, InstanceRecord, Mail, Parent
-from perdure.durable.turn import Turn, turn
+from perdure.durable.turn import turn
 from perdure.statechart.effect import ChildTarget, RunAction, Send
 from perdure.statechart.snapshot import decode_snapshot
 
