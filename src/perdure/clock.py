@@ -48,10 +48,10 @@ class SystemClock:
     """The operating system's clock and the event loop's timers."""
 
     def now(self) -> float:
-        return time.time_ns() / 1_000_000
+        return time.time() * 1000
 
     def elapsed(self) -> float:
-        return time.monotonic_ns() / 1_000_000
+        return time.monotonic() * 1000
 
     async def sleep(self, milliseconds: float) -> None:
         await asyncio.sleep(max(0.0, milliseconds) / 1000)

@@ -35,7 +35,7 @@ def kept(snapshot: Snapshot, address: Address, bytes_max: int) -> tuple[Snapshot
                 f"the context of {address} would be {len(context_json):,} bytes of JSON; "
                 f"the limit is {bytes_max:,} bytes"
             )
-        snapshot_json = encode_snapshot(msgspec.structs.replace(snapshot, context=msgspec.Raw(context_json)))
+        snapshot_json = encode_snapshot(snapshot, context_json)
         return msgspec.structs.replace(snapshot, context=decode_json(context_json)), snapshot_json
     except UNSPEAKABLE as error:
         raise EventFailed(f"the context of {address} cannot be kept, it is not JSON: {error}") from error

@@ -30,6 +30,7 @@ class Relations(ABC):
 
     store: Store
     delivery: Delivery
+    limits: Limits
 
     async def adopt(
         self,
@@ -88,10 +89,6 @@ class Relations(ABC):
         return await self.store.list_members(org, group, cursor=cursor, limit=limit)
 
     # -- of the runtime ----------------------------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def limits(self) -> Limits: ...
 
     @abstractmethod
     def fresh_name(self) -> str: ...

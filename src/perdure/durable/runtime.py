@@ -100,6 +100,7 @@ class Runtime(Relations):
         self.clock = clock
         self.entropy = entropy
         self.settings = settings or RuntimeSettings()
+        self.limits = self.settings.limits
         self.watchers = Watchers()
         self.keyed_requests = KeyedRequests(self)
         self.upgrades = Upgrades(self)
@@ -293,7 +294,9 @@ class Runtime(Relations):
             raise InvalidParameter(f"a context is an object, not {type(context).__name__}", "context")
         context = None if context is None else as_json(context, "context")
         message = Create(version_id=version_id, context=context, auth_context=auth_context)
-        return await self._request(address, message, idempotency_key)
+        if idempotency_key is not None:
+            return await self.keyed_requests.answer(address, idempotency_key, message)
+        return await self._ask(address, Envelope(message, settles=True))
 
     async def send(
         self,
@@ -312,12 +315,9 @@ class Runtime(Relations):
         ``AuthorizerRefused``, ``EventTooLarge``, ``EventFailed``, ``ContextTooLarge``, ``MailboxFull``,
         ``IdempotencyKeyReused``.
         """
-        message = Deliver(event=sendable(event, self.settings.limits.event_bytes_max), auth_context=auth_context)
-        return await self._request(address, message, idempotency_key)
-
-    async def _request(self, address: Address, message: Create | Deliver, key: str | None) -> InstanceState:
-        if key is not None:
-            return await self.keyed_requests.answer(address, key, message)
+        message = Deliver(event=sendable(event, self.limits.event_bytes_max), auth_context=auth_context)
+        if idempotency_key is not None:
+            return await self.keyed_requests.answer(address, idempotency_key, message)
         return await self._ask(address, Envelope(message, settles=True))
 
     async def read(self, address: Address, *, auth_context: JsonObject | None = None) -> InstanceState:
@@ -494,10 +494,6 @@ class Runtime(Relations):
         if len(encoded) > bytes_max:
             raise ResultTooLarge(f"the result is {len(encoded):,} bytes of JSON; the limit is {bytes_max:,} bytes")
         return decode_json(encoded)
-
-    @property
-    def limits(self) -> Limits:
-        return self.settings.limits
 
     def fresh_name(self) -> str:
         return str(self.entropy.uuid())

@@ -124,9 +124,13 @@ _encoder = msgspec.json.Encoder(enc_hook=encode_model)
 _decoder = msgspec.json.Decoder(Snapshot)
 
 
-def encode_snapshot(snapshot: Snapshot[Any]) -> bytes:
-    """The persisted form: compact UTF-8 JSON. Raises ``TypeError`` when the context holds what JSON cannot say."""
-    return _encoder.encode(msgspec.structs.replace(snapshot, format=SNAPSHOT_FORMAT))
+def encode_snapshot(snapshot: Snapshot[Any], context_json: bytes | None = None) -> bytes:
+    """The persisted form: compact UTF-8 JSON. Raises ``TypeError`` when the context holds what JSON cannot say.
+
+    ``context_json`` is the context's encoding, where the caller has it already.
+    """
+    context = snapshot.context if context_json is None else msgspec.Raw(context_json)
+    return _encoder.encode(msgspec.structs.replace(snapshot, context=context, format=SNAPSHOT_FORMAT))
 
 
 def decode_snapshot(data: bytes | str) -> Snapshot:
