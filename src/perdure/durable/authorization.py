@@ -41,6 +41,8 @@ def ask(authoriser: Callable[[Any], object], request: ReadRequest | WriteRequest
         raise
     except BaseException as error:
         raise AuthorizerRefused(f"{who} raised {type(error).__name__}, which refuses") from error
+    if answer is True:
+        return  # nearly always, and no coroutine
     if inspect.isawaitable(answer):
         if inspect.iscoroutine(answer):
             answer.close()

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from perdure.clock import Clock
 from perdure.durable.runtime import Runtime
@@ -45,7 +43,6 @@ from perdure.server.bounded_cache import BoundedCache
 from perdure.server.edge import Edge
 from perdure.server.identity_tokens import IdentityTokens
 from perdure.server.live import LiveConnections
-from perdure.server.problems import problem_answer
 from perdure.server.secrets import SecretBox
 from perdure.server.services import Services
 from perdure.server.settings import ServerSettings
@@ -92,21 +89,27 @@ def create_app(
         finally:
             await runtime.close()
 
-    async def refuse(request: Request, error: Exception) -> Response:
-        """Starlette's own refusals, unknown paths above all, in the words of everything else."""
-        answer = problem_answer(error, entropy, path=request.scope["path"])
-        return Response(answer.body, status_code=answer.status, media_type="application/json")
-
     served = _routes(services)
     services.traffic.know(served)
-    app = Starlette(
-        routes=served,
-        middleware=[Middleware(Edge, services)],
-        exception_handlers={HTTPException: refuse},
-        lifespan=lifespan,
-    )
+    app = _Application(services, routes=served, lifespan=lifespan)
     app.router.redirect_slashes = False
     return app
+
+
+class _Application(Starlette):
+    """Starlette's application with ``Edge`` around its router, in place of the two layers that make answers of what is
+    raised there. What a host adds with ``add_middleware`` is around that.
+    """
+
+    def __init__(self, services: Services, **options: Any) -> None:
+        super().__init__(**options)
+        self._services = services
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app: ASGIApp = Edge(self.router, self._services)
+        for middleware, arguments, options in reversed(self.user_middleware):
+            app = middleware(app, *arguments, **options)
+        return app
 
 
 def _routes(services: Services) -> list[BaseRoute]:

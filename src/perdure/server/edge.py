@@ -22,6 +22,8 @@ from perdure.wire import ACT_HEADER, IDEMPOTENCY_HEADER, ORG_HEADER
 __all__ = ["CORS_HEADERS", "Edge"]
 
 log = get_logger("perdure.server")
+_level = logging.getLogger("perdure.server")
+"""Knows whether a line is wanted without making a logger of structlog's to ask."""
 
 CORS_HEADERS: Headers = ((b"access-control-allow-origin", b"*"),)
 
@@ -53,36 +55,32 @@ class Edge:
         self._traffic = services.traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        if "//" in scope["path"]:
+        kind = scope["type"]
+        if kind != "lifespan" and "//" in scope["path"]:
             scope["path"] = _SLASHES.sub("/", scope["path"])
             if scope.get("raw_path") is not None:
                 scope["raw_path"] = _RAW_SLASHES.sub(b"/", scope["raw_path"])
-        if scope["type"] != "http":
+        if kind != "http":
             await self._app(scope, receive, send)
-        else:
-            started_at = self._clock.now()
-            status = await self._traced(scope, receive, send)
-            milliseconds = self._clock.now() - started_at
-            self._traffic.count(scope, status, milliseconds)
-            if self._log_requests and log.isEnabledFor(logging.INFO):
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    milliseconds=round(milliseconds, 3),
-                )
+            return
+        started_at = self._clock.now()
+        serve = self._trace if self._runtime.tracer.is_on else self._serve
+        status = await serve(scope, receive, send)
+        milliseconds = self._clock.now() - started_at
+        self._traffic.count(scope, status, milliseconds)
+        if self._log_requests and _level.isEnabledFor(logging.INFO):
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=round(milliseconds, 3),
+            )
 
-    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> int | None:
-        """Answer within a span of the caller's trace, where traces are wanted."""
-        tracer = self._runtime.tracer
-        if not tracer.is_on:
-            return await self._serve(scope, receive, send)
+    async def _trace(self, scope: Scope, receive: Receive, send: Send) -> int | None:
+        """Answer within a span of the caller's trace."""
         parent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), None)
-        with tracer.span(scope["method"], parent=parent, kind="server") as span:
+        with self._runtime.tracer.span(scope["method"], parent=parent, kind="server") as span:
             status = await self._serve(scope, receive, send)
             span.rename(f"{scope['method']} {self._traffic.route_of(scope)}")
             span.set("http.response.status_code", status if status is not None else 499)
@@ -96,7 +94,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *CORS_HEADERS]
+                message["headers"] = (*message.get("headers", ()), *CORS_HEADERS)
             await send(message)
 
         try:

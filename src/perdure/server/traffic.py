@@ -41,10 +41,10 @@ class Traffic:
 
     def count(self, scope: Scope, status: int | None, milliseconds: float) -> None:
         """A request was answered."""
-        route = self.route_of(scope)
-        method = scope["method"] if scope["method"] in METHODS else UNKNOWN
-        key = (method, route, status if status is not None else 499)
+        route, method = self.route_of(scope), scope["method"]
+        key = (method if method in METHODS else UNKNOWN, route, 499 if status is None else status)
         self.requests[key] = self.requests.get(key, 0) + 1
-        if route not in self.milliseconds:
-            self.milliseconds[route] = Histogram()
-        self.milliseconds[route].observe(max(milliseconds, 0.0))
+        histogram = self.milliseconds.get(route)
+        if histogram is None:
+            histogram = self.milliseconds[route] = Histogram()
+        histogram.observe(max(milliseconds, 0.0))
