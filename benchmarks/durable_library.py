@@ -1,8 +1,9 @@
 """The library against bare loops of the SQL that its turns need; hot instances; timers; growth. See `durable.py`.
 
-The bare loop executes the statements of a turn, `advance_instance` and `append_journal`, with rows of the same sizes,
-on the same tables, in a transaction of its own for each event or for each group. It decides nothing and answers nobody:
-what it makes is the most that the file can take from Python's sqlite3.
+The bare loop executes the statements of a turn, `advance_instance_of_key` and `append_journal`, as the store does: each
+once for all events of a transaction (`executemany`), with rows of the same sizes, on the same tables, in a transaction
+of its own for each event or for each group. It decides nothing and answers nobody: what it makes is the most that the
+file can take from Python's sqlite3.
 """
 
 from __future__ import annotations
@@ -93,28 +94,27 @@ class BareLoop:
         create_file(path)
         self.connection = connect_writer(path, busy_timeout_ms=5000, size_bytes_max=None)
         bring_up_to_date(self.connection, path, Schema.of_folder())
-        self.names = [f"i{number}" for number in range(instances)]
         self.sequence = 1
         insert_instances(self.connection, range(instances))
+        self.keys = [key for (key,) in self.connection.execute("SELECT key FROM instance ORDER BY key")]
 
     def group(self) -> None:
         """One event for each instance, in one transaction."""
-        execute, sequence = self.connection.execute, self.sequence + 1
+        connection, sequence = self.connection, self.sequence + 1
         prepared = turn_of("i0", sequence)
         instance, (entry,) = prepared.instance, prepared.journal
-        execute("BEGIN IMMEDIATE")
-        for name in self.names:
-            swap = (*instance, DEFAULT_ORG, MACHINE, name, sequence - 1)
-            ((key,),) = execute(QUERIES["advance_instance"], swap).fetchall()
-            execute(QUERIES["append_journal"], (key, *entry))
-        execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        swaps = [(*instance, key, sequence - 1) for key in self.keys]
+        assert connection.executemany(QUERIES["advance_instance_of_key"], swaps).rowcount == len(swaps)
+        connection.executemany(QUERIES["append_journal"], [(key, *entry) for key in self.keys])
+        connection.execute("COMMIT")
         self.sequence = sequence
 
     async def until(self, until: float) -> int:
         done = 0
         while time.perf_counter() < until:
             self.group()
-            done += len(self.names)
+            done += len(self.keys)
         return done
 
 
@@ -151,7 +151,7 @@ def insert_instances(connection: sqlite3.Connection, numbers: range, version: st
     """Instances, many in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     for number in numbers:
-        turn_of(f"i{number}", 1, version).apply(connection)
+        turn_of(f"i{number}", 1, version)(connection)
     connection.execute("COMMIT")
 
 

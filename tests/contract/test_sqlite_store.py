@@ -1,8 +1,9 @@
-"""The SQLite store keeps the store contract."""
+"""The SQLite store keeps the store contract, whoever commits: the writer's thread, the event loop, or who is faster."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from perdure.testing.store_contract import StoreContract
 class TestSqliteStore(StoreContract):
     is_durable = True
 
+    def make(self, path: Path) -> SqliteStore:
+        return SqliteStore(path)
+
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[SqliteStore]:
-        store = SqliteStore(tmp_path / "perdure.db")
+        store = self.make(tmp_path / "perdure.db")
         await store.open()
         yield store
         await store.close()
@@ -25,6 +29,16 @@ class TestSqliteStore(StoreContract):
     async def reopen(self, store: Store) -> SqliteStore:
         assert isinstance(store, SqliteStore)
         await store.close()
-        again = SqliteStore(store.path)
+        again = self.make(store.path)
         await again.open()
         return again
+
+
+class TestSqliteStoreOnAThread(TestSqliteStore):
+    def make(self, path: Path) -> SqliteStore:
+        return SqliteStore(path, inline_commit_ms=0)
+
+
+class TestSqliteStoreOnTheLoop(TestSqliteStore):
+    def make(self, path: Path) -> SqliteStore:
+        return SqliteStore(path, inline_commit_ms=inf)

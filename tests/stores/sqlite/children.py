@@ -29,9 +29,8 @@ def counting_commit(address: Address, sequence: int) -> Commit:
     )
 
 
-async def commit_for_ever(path: Path) -> None:
+async def commit_for_ever(store: SqliteStore) -> None:
     """Count on, eight instances at once; say each number once its commit has returned. Ends by being killed."""
-    store = SqliteStore(path)
     await store.open()
 
     async def count_on(address: Address) -> None:
@@ -45,17 +44,15 @@ async def commit_for_ever(path: Path) -> None:
     await asyncio.gather(*map(count_on, INSTANCES))
 
 
-async def hold_open(path: Path) -> None:
+async def hold_open(store: SqliteStore) -> None:
     """Have the store open until killed."""
-    store = SqliteStore(path)
     await store.open()
     say("open")
     await asyncio.Event().wait()
 
 
-async def commit_until_the_disk_fails(path: Path) -> None:
+async def commit_until_the_disk_fails(store: SqliteStore) -> None:
     """Count on with one instance until a write fails, then say what became of the commits after that."""
-    store = SqliteStore(path)
     await store.open()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
     address = INSTANCES[0]
@@ -80,4 +77,5 @@ def say(line: str) -> None:
 
 if __name__ == "__main__":
     programs = {program.__name__: program for program in (commit_for_ever, hold_open, commit_until_the_disk_fails)}
-    asyncio.run(programs[sys.argv[1]](Path(sys.argv[2])))
+    name, path, inline_commit_ms = sys.argv[1:]
+    asyncio.run(programs[name](SqliteStore(Path(path), inline_commit_ms=float(inline_commit_ms))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,11 @@ from tests.stores.sqlite.children import INSTANCES
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def start(program: str, path: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.stores.sqlite.children", program, str(path)]
+WHOEVER_COMMITS = pytest.mark.parametrize("inline_commit_ms", [0.0, 1.0, inf], ids=["thread", "faster", "loop"])
+
+
+def start(program: str, path: Path, inline_commit_ms: float = 1.0) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.stores.sqlite.children", program, str(path), str(inline_commit_ms)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
@@ -29,11 +33,14 @@ def kill(child: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.slow
-async def test_every_acknowledged_commit_is_there_once_after_the_process_is_killed(tmp_path: Path) -> None:
+@WHOEVER_COMMITS
+async def test_every_acknowledged_commit_is_there_once_after_the_process_is_killed(
+    tmp_path: Path, inline_commit_ms: float
+) -> None:
     path = tmp_path / "perdure.db"
     acknowledged = {address.instance: 0 for address in INSTANCES}
     for acknowledgements in (1, 300, 1000):
-        child = start("commit_for_ever", path)
+        child = start("commit_for_ever", path, inline_commit_ms)
         assert child.stdout is not None
         said = [child.stdout.readline() for _ in range(acknowledgements)]
         said += kill(child).splitlines()
@@ -69,9 +76,12 @@ async def test_a_second_process_is_refused_by_name_until_the_first_is_killed(tmp
 
 
 @pytest.mark.slow
-async def test_a_failing_disk_fails_all_commits_and_loses_none_that_returned(tmp_path: Path) -> None:
+@WHOEVER_COMMITS
+async def test_a_failing_disk_fails_all_commits_and_loses_none_that_returned(
+    tmp_path: Path, inline_commit_ms: float
+) -> None:
     path = tmp_path / "perdure.db"
-    child = start("commit_until_the_disk_fails", path)
+    child = start("commit_until_the_disk_fails", path, inline_commit_ms)
     said, _ = child.communicate(timeout=60)
     committed, refused, later, closed = said.splitlines()
     assert "disk" in refused

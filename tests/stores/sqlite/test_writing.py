@@ -1,10 +1,14 @@
-"""How writes share a transaction, and what becomes of them when the transaction, a thread or a caller fails."""
+"""How writes share a transaction, and what becomes of them when the transaction, a thread or a caller fails.
+
+All of it holds whoever commits, the writer's thread or the event loop; `test_inline.py` is about when it is who.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -12,45 +16,38 @@ import pytest
 from perdure.durable.records import Address
 from perdure.errors import InvalidState, SequenceConflict, StoreError
 from perdure.stores.sqlite import SqliteStore
-from perdure.stores.sqlite.connection import connect_writer
-from perdure.stores.sqlite.inbox import Inbox
-from perdure.stores.sqlite.threads import GROUP_MAX, ConnectionThread, write_group
+from perdure.stores.sqlite.inbox import GROUP_MAX
 from perdure.testing.store_contract.samples import ALICE, BOB, commit_at, machine_named
+from tests.stores.sqlite.writers import Writing
+
+
+@pytest.fixture(params=[0, inf], ids=["thread", "loop"])
+def inline_commit_ms(request: pytest.FixtureRequest) -> float:
+    """Who commits: never the event loop, or always."""
+    limit: float = request.param
+    return limit
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "perdure.db", busy_timeout_ms=10, size_bytes_max=400_000)
+async def store(tmp_path: Path, inline_commit_ms: float) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(
+        tmp_path / "perdure.db", busy_timeout_ms=10, size_bytes_max=400_000, inline_commit_ms=inline_commit_ms
+    )
     await store.open()
     yield store
     await store.close()
 
 
-class Writing:
-    """An inbox with a writer thread on a file with one table, and every statement that the thread ran."""
-
-    def __init__(self, path: Path) -> None:
-        self.statements: list[str] = []
-        connection = connect_writer(path, busy_timeout_ms=10, size_bytes_max=None)
-        connection.execute("CREATE TABLE number (n INTEGER PRIMARY KEY) STRICT")
-        connection.set_trace_callback(self.statements.append)
-        self.inbox = Inbox(asyncio.get_running_loop())
-        self.thread = ConnectionThread("writer", self.inbox, connection, path, write_group)
-        self.thread.start()
-
-    async def insert(self, number: int) -> None:
-        await self.inbox.do(lambda connection: connection.execute("INSERT INTO number VALUES (?)", (number,)).close())
-
-    async def close(self) -> None:
-        self.inbox.close(1)
-        await asyncio.to_thread(self.thread.join)
-
-
 @pytest.fixture
-async def writing(tmp_path: Path) -> AsyncIterator[Writing]:
-    writing = Writing(tmp_path / "numbers.db")
+async def writing(tmp_path: Path, inline_commit_ms: float) -> AsyncIterator[Writing]:
+    writing = Writing(tmp_path / "numbers.db", inline_commit_ms)
     yield writing
     await writing.close()
+    assert set(writing.committers) <= {"loop" if inline_commit_ms else "thread"}
+
+
+class BrokenInvariant(BaseException):
+    """Something that no caller of ours can have caused."""
 
 
 @pytest.fixture
@@ -77,7 +74,7 @@ async def test_a_write_that_fails_leaves_its_neighbours_in_the_transaction(writi
     assert [type(outcome) for outcome in outcomes] == [type(None), type(None), StoreError, type(None)]
     assert writing.statements.count("COMMIT") == 1
     assert writing.statements.count("SAVEPOINT work") == 4, "done again, each in its savepoint"
-    (count,) = await writing.inbox.do(lambda c: c.execute("SELECT count(*) FROM number").fetchone())
+    (count,) = await writing.do(lambda c: c.execute("SELECT count(*) FROM number").fetchone())
     assert count == 3
 
 
@@ -86,8 +83,8 @@ async def test_a_write_that_fails_half_way_leaves_no_trace(writing: Writing) -> 
         connection.execute("INSERT INTO number VALUES (7)")
         raise KeyError("half way")
 
-    await asyncio.gather(writing.insert(1), writing.inbox.do(half), writing.insert(2), return_exceptions=True)
-    rows = await writing.inbox.do(lambda c: c.execute("SELECT * FROM number ORDER BY 1").fetchall())
+    await asyncio.gather(writing.insert(1), writing.do(half), writing.insert(2), return_exceptions=True)
+    rows = await writing.do(lambda c: c.execute("SELECT * FROM number ORDER BY 1").fetchall())
     assert rows == [(1,), (2,)]
 
 
@@ -98,11 +95,12 @@ async def test_writes_are_applied_in_the_order_in_which_they_were_submitted(writ
     assert inserted == [f"INSERT INTO number VALUES ({number})" for number in numbers]
 
 
-async def test_a_failure_of_the_thread_fails_everything_that_waits_and_all_that_follows(writing: Writing) -> None:
-    def end_the_thread(_: sqlite3.Connection) -> None:
-        raise SystemExit("a fault of our own")
+async def test_a_failure_of_the_writer_fails_everything_that_waits_and_all_that_follows(writing: Writing) -> None:
+    def stumble(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO number VALUES (-1)")
+        raise BrokenInvariant("a fault of our own")
 
-    waiting = [writing.inbox.do(end_the_thread), *(writing.insert(number) for number in range(3 * GROUP_MAX))]
+    waiting = [writing.do(stumble), *(writing.insert(number) for number in range(3 * GROUP_MAX))]
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {StoreError}
     assert all("a fault of our own" in str(outcome) for outcome in outcomes)
@@ -115,7 +113,7 @@ async def test_a_bug_in_one_piece_of_work_is_told_to_its_caller_alone(writing: W
     def stumble(_: sqlite3.Connection) -> None:
         raise KeyError("missing")
 
-    outcomes = await asyncio.gather(writing.inbox.do(stumble), writing.insert(1), return_exceptions=True)
+    outcomes = await asyncio.gather(writing.do(stumble), writing.insert(1), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [KeyError, type(None)]
 
 

@@ -1,4 +1,4 @@
-"""The embedded default: one SQLite file, one writer thread, group commit. `DESIGN.md` beside this file says why."""
+"""The embedded default: one SQLite file, one writer, group commit. `DESIGN.md` beside this file says why."""
 
 from perdure.stores.sqlite.store import SqliteStore
 

@@ -13,7 +13,16 @@ from pathlib import Path
 
 from perdure.errors import StoreError
 
-__all__ = ["check_path", "connect_reader", "connect_writer", "create_file", "is_fatal", "store_error", "truncate_log"]
+__all__ = [
+    "check_path",
+    "connect_reader",
+    "connect_writer",
+    "create_file",
+    "is_busy",
+    "is_fatal",
+    "store_error",
+    "truncate_log",
+]
 
 _STATEMENTS_CACHED = 128
 _WRITER_CACHE_KIB = 64 * 1024
@@ -106,6 +115,11 @@ def is_fatal(error: sqlite3.Error) -> bool:
     is not on the disk.
     """
     return _primary_code(error) in _FATAL
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another program is writing to the file, and has been for longer than the connection waits."""
+    return _primary_code(error) == sqlite3.SQLITE_BUSY
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:

@@ -20,11 +20,17 @@ import msgspec
 
 from perdure.errors import StoreError
 
-__all__ = ["Failed", "Inbox", "Job", "Outcome", "Work"]
+__all__ = ["GROUP_MAX", "HEAVY", "Failed", "Inbox", "Job", "Outcome", "Work", "resolve"]
 
 T = TypeVar("T")
 
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
+
+GROUP_MAX = 128
+"""Pieces of work in one transaction, and reads answered at once: bounds how long one waits for its neighbours."""
+
+HEAVY = float("inf")
+"""The weight of work of which nobody knows how long it takes."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -42,7 +48,6 @@ class Job(msgspec.Struct, frozen=True):
 
     work: Work[Any]
     answer: asyncio.Future[Any]
-    then: Callable[[Outcome], None] | None
 
 
 class Inbox:
@@ -51,24 +56,30 @@ class Inbox:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._gathered: list[Job] = []
+        self._gathered_weight = 0.0
+        self._is_ending_turn = False
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._unanswered = 0
+        """Jobs that the threads were given and that are not answered."""
         self._is_closed = False
         self._failure: str | None = None
 
-    async def do(self, work: Work[T], then: Callable[[Outcome], None] | None = None) -> T:
-        """Have the work done by a thread. Raises what it raises, or ``StoreError`` when no thread serves the inbox.
+    def do(self, work: Work[T], weight: float = HEAVY) -> asyncio.Future[T]:
+        """Have the work done. Raises, or answers, ``StoreError`` when nobody serves the inbox.
 
-        ``then`` is told the outcome before the caller, and also when the caller has been cancelled meanwhile.
+        What the work raises is answered. The caller may be cancelled; the work may be done all the same.
         """
         if self._failure is not None:
             raise StoreError(self._failure)
         if self._is_closed:
             raise StoreError("the store is closed")
         answer: asyncio.Future[T] = self._loop.create_future()
-        if not self._gathered:
-            self._loop.call_soon(self._hand_over)
-        self._gathered.append(Job(work, answer, then))
-        return await answer
+        self._gathered.append(Job(work, answer))
+        self._gathered_weight += weight
+        if not self._is_ending_turn:
+            self._is_ending_turn = True
+            self._loop.call_soon(self._end_turn)
+        return answer
 
     def close(self, threads: int) -> None:
         """Accept nothing more, and let each of the threads end once what was accepted is done."""
@@ -99,7 +110,7 @@ class Inbox:
     def answer(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
         """Give the outcomes back to the coroutines that wait for them. Called by the threads."""
         try:
-            self._loop.call_soon_threadsafe(_resolve, jobs, outcomes)
+            self._loop.call_soon_threadsafe(self._answered, jobs, outcomes)
         except RuntimeError:
             # The loop was closed under the store: nobody waits any more.
             assert self._loop.is_closed()
@@ -109,8 +120,15 @@ class Inbox:
         self._failure = reason
         self._refuse_waiting()
 
+    def _end_turn(self) -> None:
+        """A turn of the loop in which something was submitted is over."""
+        self._is_ending_turn = False
+        self._hand_over()
+
     def _hand_over(self) -> None:
-        gathered, self._gathered = self._gathered, []
+        """Give the threads what was gathered."""
+        gathered, self._gathered, self._gathered_weight = self._gathered, [], 0.0
+        self._unanswered += len(gathered)
         for job in gathered:
             self._queue.put(job)
         if self._failure is not None:
@@ -134,15 +152,18 @@ class Inbox:
         if waiting:
             self.answer(waiting, [Failed(StoreError(str(self._failure))) for _ in waiting])
 
+    def _answered(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+        self._unanswered -= len(jobs)
+        resolve(jobs, outcomes)
 
-def _resolve(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+
+def resolve(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     for job, outcome in zip(jobs, outcomes, strict=True):
-        if job.then is not None:
-            job.then(outcome)
-        if job.answer.done():
+        answer = job.answer
+        if answer.done():
             # Its coroutine was cancelled; what it asked for may have happened all the same.
             continue
         if isinstance(outcome, Failed):
-            job.answer.set_exception(outcome.error)
+            answer.set_exception(outcome.error)
         else:
-            job.answer.set_result(outcome)
+            answer.set_result(outcome)

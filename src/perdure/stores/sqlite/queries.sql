@@ -17,6 +17,13 @@ SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = 
 WHERE org = ? AND machine = ? AND instance = ? AND sequence = ?
 RETURNING key;
 
+-- name: advance_instance_of_key
+-- The same for an instance of which the key is known. No row is changed when it is at another sequence or gone.
+UPDATE instance
+SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, desired_version = ?, life = ?,
+    snapshot = ?
+WHERE key = ? AND sequence = ?;
+
 -- name: instance_sequence
 -- Where an instance stands, to explain why a commit lost.
 SELECT sequence FROM instance WHERE org = ? AND machine = ? AND instance = ?;

@@ -54,6 +54,8 @@ __all__ = [
 
 Row: TypeAlias = tuple[Any, ...]
 
+_NOBODY = (None, None, None)
+
 _parents = msgspec.json.Decoder(tuple[Parent, ...])
 _creation = msgspec.json.Decoder(Creation)
 _selectors = msgspec.json.Decoder(dict[str, str])
@@ -78,7 +80,7 @@ def instance_row(commit: Commit) -> Row:
         record.created_at,
         record.ts,
         record.status,
-        _text(record.parents),
+        _text(record.parents) if record.parents else "[]",
         record.desired_version_id,
         record.life,
         commit.snapshot_json.decode(),
@@ -113,7 +115,7 @@ def entry_row(entry: JournalEntry) -> Row:
         _text(entry.event),
         _text(entry.state),
         entry.version_id,
-        *(address_row(entry.sender) if entry.sender else (None, None, None)),
+        *(_NOBODY if entry.sender is None else address_row(entry.sender)),
     )
 
 

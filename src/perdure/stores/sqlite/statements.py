@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +10,7 @@ from typing import TypeVar
 from perdure.durable.records import Page
 from perdure.errors import StoreError
 from perdure.stores.cursor import decode_cursor, page_of
-from perdure.stores.sqlite.inbox import Inbox, Outcome, Work
+from perdure.stores.sqlite.inbox import HEAVY, Inbox, Work
 from perdure.stores.sqlite.queries import QUERIES
 from perdure.stores.sqlite.rows import Row
 
@@ -26,11 +27,11 @@ class Statements:
         self._write_inbox: Inbox | None = None
         self._read_inbox: Inbox | None = None
 
-    async def _write(self, work: Work[T], then: Callable[[Outcome], None] | None = None) -> T:
-        return await self._opened(self._write_inbox).do(work, then)
+    def _write(self, work: Work[T], weight: float = HEAVY) -> asyncio.Future[T]:
+        return self._opened(self._write_inbox).do(work, weight)
 
-    async def _read(self, work: Work[T]) -> T:
-        return await self._opened(self._read_inbox).do(work)
+    def _read(self, work: Work[T]) -> asyncio.Future[T]:
+        return self._opened(self._read_inbox).do(work)
 
     def _opened(self, inbox: Inbox | None) -> Inbox:
         if inbox is None:

@@ -1,8 +1,8 @@
 """The store on one SQLite file: see `DESIGN.md` beside this file for why it is built this way.
 
-This module is the shape of the protocol: which thread answers a method, and with which query. Writes go to the one
-writer thread and are applied in the order in which they were submitted; reads go to the reading threads and see every
-write that has been answered.
+This module is the shape of the protocol: who answers a method, and with which query. Writes go to the one writer and
+are applied in the order in which they were submitted; reads go to the reading threads and see every write that has been
+answered.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
+from perdure.clock import SystemClock, TimerClock
 from perdure.durable.commit import Commit
 from perdure.durable.records import (
     Address,
@@ -41,19 +42,21 @@ from perdure.stores.sqlite.connection import (
 from perdure.stores.sqlite.evolution import EvolutionQueries
 from perdure.stores.sqlite.file_lock import FileLock
 from perdure.stores.sqlite.groups import GroupQueries
-from perdure.stores.sqlite.inbox import Failed, Inbox, Outcome
+from perdure.stores.sqlite.inbox import Inbox
+from perdure.stores.sqlite.inline import WriteInbox
+from perdure.stores.sqlite.pace import Pace
 from perdure.stores.sqlite.queries import QUERIES
-from perdure.stores.sqlite.recent import RecentInstances
 from perdure.stores.sqlite.rows import address_row
 from perdure.stores.sqlite.schema import Schema, bring_up_to_date
-from perdure.stores.sqlite.threads import ConnectionThread, read_group, write_group
+from perdure.stores.sqlite.threads import ConnectionThread, Reader
 from perdure.stores.sqlite.upkeep import UpkeepQueries
+from perdure.stores.sqlite.writer import Writer
 
 __all__ = ["SqliteStore"]
 
 EMPTYING_ATTEMPTS = 5
-RECENT_BYTES_MAX = 32 * 1024 * 1024
-"""Memory for the instances committed last."""
+INLINE_COMMIT_MS = 1.0
+"""A disk that takes less than this for a transaction is waited for by the event loop."""
 
 
 class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
@@ -61,7 +64,9 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
 
     ``open`` binds the store to the running event loop, whose coroutines alone may use it. ``readers`` is the number of
     threads that read. A write waits ``busy_timeout_ms`` for other programs that write to the file. ``size_bytes_max``
-    makes writes fail that would let the file (without its log) grow beyond it.
+    makes writes fail that would let the file (without its log) grow beyond it. While a transaction becomes durable
+    within ``inline_commit_ms``, by ``clock``, the event loop waits for commits instead of handing them to a thread: 0
+    for never, infinity for always.
     """
 
     def __init__(
@@ -71,13 +76,16 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
         readers: int = 2,
         busy_timeout_ms: int = 5000,
         size_bytes_max: int | None = None,
+        inline_commit_ms: float = INLINE_COMMIT_MS,
+        clock: TimerClock | None = None,
     ) -> None:
         super().__init__(Path(path))
         self._readers = readers
         self._busy_timeout_ms = busy_timeout_ms
         self._size_bytes_max = size_bytes_max
+        self._inline_commit_ms = inline_commit_ms
+        self._clock = clock or SystemClock()
         self._lock = FileLock(self.path)
-        self._recent = RecentInstances(RECENT_BYTES_MAX)
         self._threads: list[ConnectionThread] = []
         self._emptying = asyncio.Lock()
 
@@ -88,11 +96,18 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
             return
         connections = await asyncio.to_thread(self._connect)
         loop = asyncio.get_running_loop()
-        self._write_inbox, self._read_inbox = Inbox(loop), Inbox(loop)
-        for number, connection in enumerate(connections):
-            inbox, run_group = (self._read_inbox, read_group) if number else (self._write_inbox, write_group)
-            name = f"perdure-sqlite-reader-{number}" if number else "perdure-sqlite-writer"
-            self._threads.append(ConnectionThread(name, inbox, connection, self.path, run_group))
+        writer = Writer(
+            connections[0],
+            self.path,
+            pace=Pace(self._inline_commit_ms),
+            clock=self._clock,
+            busy_timeout_ms=self._busy_timeout_ms,
+        )
+        self._write_inbox, self._read_inbox = WriteInbox(loop, writer), Inbox(loop)
+        self._threads.append(ConnectionThread("perdure-sqlite-writer", self._write_inbox, writer))
+        for number, connection in enumerate(connections[1:], start=1):
+            reader = Reader(connection, self.path)
+            self._threads.append(ConnectionThread(f"perdure-sqlite-reader-{number}", self._read_inbox, reader))
         for thread in self._threads:
             thread.start()
 
@@ -128,24 +143,16 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
         for thread in threads:
             await asyncio.to_thread(thread.join)
         self._write_inbox = self._read_inbox = None
-        self._recent = RecentInstances(RECENT_BYTES_MAX)
         self._lock.release()
 
     # -- instances -----------------------------------------------------------------------------------------------
 
     async def commit(self, commit: Commit) -> None:
         prepared = writes.PreparedCommit.of(commit)
-
-        def settle(outcome: Outcome) -> None:
-            if isinstance(outcome, Failed):
-                self._recent.drop(prepared.address)
-            else:
-                self._recent.keep(prepared.address, prepared.instance)
-
-        await self._write(prepared.apply, settle)
+        await self._write(prepared, prepared.weight)
 
     async def load(self, address: Address) -> InstanceRecord | None:
-        row = self._recent.get(address) or await self._row("load_instance", address_row(address))
+        row = await self._row("load_instance", address_row(address))
         return None if row is None else rows.instance_of(address, row)
 
     async def delete_instance(
@@ -153,7 +160,7 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
     ) -> bool:
         left_behind = [rows.mail_row(each) for each in mail]
         work = partial(writes.delete_instance, address=address, expected_sequence=expected_sequence, mail=left_behind)
-        existed = await self._write(work, lambda _: self._recent.drop(address))
+        existed = await self._write(work)
         if existed:
             await self._empty_log()
         return existed

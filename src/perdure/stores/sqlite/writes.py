@@ -1,7 +1,7 @@
-"""What the writer thread does to the tables, one function per method of the protocol.
+"""What the writer does to the tables, one function per method of the protocol.
 
-Each runs inside a transaction and a savepoint of its own: it may stop anywhere by raising, and nothing of it stays.
-Rows are prepared before, on the caller's side, so that the thread that everybody waits for only runs statements.
+Each runs inside a transaction: it may stop anywhere by raising, and nothing of it stays. Rows are prepared before, on
+the caller's side, so that the transaction that everybody waits for only runs statements.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from perdure.durable.indexes import IndexValue
 from perdure.durable.records import Address, VersionRecord
 from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, ReceiptExists, SequenceConflict
 from perdure.stores.sqlite.groups import MembershipChanges
+from perdure.stores.sqlite.inbox import HEAVY
 from perdure.stores.sqlite.queries import QUERIES
 from perdure.stores.sqlite.rows import (
     Row,
@@ -26,42 +27,65 @@ from perdure.stores.sqlite.rows import (
     version_row,
 )
 
-__all__ = ["PreparedCommit", "add_version", "bury_mail", "delete_instance", "delete_machine"]
+__all__ = ["PreparedCommit", "add_version", "advance_together", "bury_mail", "delete_instance", "delete_machine"]
+
+_ENTRY_BYTES = 200
+_MAIL_BYTES = 600
+"""About what a journal entry and a piece of mail are beside their events."""
 
 
 class PreparedCommit(msgspec.Struct, frozen=True):
-    """A commit as rows. Making one raises ``TypeError`` for what JSON cannot say."""
+    """A commit as rows, and as the work of writing them. Making one raises ``TypeError`` for what JSON cannot say."""
 
     address: Address
     expected_sequence: int | None
-    consumed: tuple[str, ...]
-    cancelled: tuple[str, ...]
-    cancels_all: bool
     instance: Row
-    memberships: MembershipChanges | None
     journal: list[Row]
-    indexes: frozenset[IndexValue] | None
+    consumed: tuple[str, ...]
     mail: list[Row]
-    receipt: Row | None
+    is_plain: bool
+    """Whether there is nothing but the above, and the instance exists: see ``advance_together``."""
+    weight: float
+    """About how many bytes are written; ``HEAVY`` where it depends on what is in the store."""
+    cancelled: tuple[str, ...] = ()
+    cancels_all: bool = False
+    memberships: MembershipChanges | None = None
+    indexes: frozenset[IndexValue] | None = None
+    receipt: Row | None = None
 
     @classmethod
     def of(cls, commit: Commit) -> PreparedCommit:
+        instance = instance_row(commit)
+        journal = [entry_row(entry) for entry in commit.journal]
+        mail = [mail_row(mail) for mail in commit.mail] if commit.mail else []
+        weight: float = len(instance[-1]) + sum([_ENTRY_BYTES + len(event) for _, _, event, *_ in journal])
+        if mail:
+            weight += sum([_MAIL_BYTES + len(row[9] or "") + len(row[10] or "") for row in mail])
+        address, expected = commit.record.address, commit.expected_sequence
+        has_memberships = commit.cancels_all or commit.leaves or commit.joins
+        if not (has_memberships or commit.cancelled or commit.indexes is not None or commit.receipt is not None):
+            is_plain = expected is not None
+            return cls(address, expected, instance, journal, commit.consumed, mail, is_plain, weight)
         return cls(
-            address=commit.record.address,
-            expected_sequence=commit.expected_sequence,
-            consumed=commit.consumed,
+            address,
+            expected,
+            instance,
+            journal,
+            commit.consumed,
+            mail,
+            is_plain=False,
+            weight=HEAVY if has_memberships else weight,
             cancelled=commit.cancelled,
             cancels_all=commit.cancels_all,
-            instance=instance_row(commit),
-            memberships=MembershipChanges(commit) if commit.cancels_all or commit.leaves or commit.joins else None,
-            journal=[entry_row(entry) for entry in commit.journal],
+            memberships=MembershipChanges(commit) if has_memberships else None,
             indexes=None if commit.indexes is None else frozenset(commit.indexes),
-            mail=[mail_row(mail) for mail in commit.mail],
             receipt=None if commit.receipt is None else receipt_row(commit.receipt),
         )
 
-    def apply(self, connection: sqlite3.Connection) -> None:
-        """Raises ``InstanceExists``, ``SequenceConflict``, ``MailGone``, ``ReceiptExists``; ``sqlite3.IntegrityError``
+    def __call__(self, connection: sqlite3.Connection) -> int:
+        """Write the commit; answers the instance's key.
+
+        Raises ``InstanceExists``, ``SequenceConflict``, ``MailGone``, ``ReceiptExists``; ``sqlite3.IntegrityError``
         for ids in use.
         """
         address = address_row(self.address)
@@ -83,6 +107,7 @@ class PreparedCommit(msgspec.Struct, frozen=True):
             connection.executemany(QUERIES["send_mail"], self.mail)
         if self.receipt is not None and not self._keep_receipt(connection, (*address, *self.receipt)):
             raise ReceiptExists(f"{self.address} has applied the request {self.receipt[0]!r} already")
+        return key
 
     def _index(self, connection: sqlite3.Connection, key: int, address: Row, wanted: frozenset[IndexValue]) -> None:
         """Let the instance be found by these values; only what differs is written."""
@@ -115,6 +140,29 @@ class PreparedCommit(msgspec.Struct, frozen=True):
         return SequenceConflict(
             f"{self.address} is at sequence {present[0]}, not at {self.expected_sequence}: reload it"
         )
+
+
+def advance_together(connection: sqlite3.Connection, commits: dict[int, PreparedCommit]) -> None:
+    """Write plain commits, of different instances, by the keys of these: each statement once for all of them.
+
+    Raises when any of them cannot be written, without saying which.
+    """
+    pairs = commits.items()
+    swaps = [(*commit.instance, key, commit.expected_sequence) for key, commit in pairs]
+    if connection.executemany(QUERIES["advance_instance_of_key"], swaps).rowcount != len(swaps):
+        raise SequenceConflict("an instance is not at the sequence that its commit began from")
+    consumed = [(each, *address_row(commit.address)) for commit in commits.values() for each in commit.consumed]
+    mail = [row for commit in commits.values() for row in commit.mail]
+    if consumed:
+        if connection.executemany(QUERIES["consume_mail"], consumed).rowcount != len(consumed):
+            raise MailGone("mail is not pending")
+        if mail and not {mail_id for mail_id, *_ in consumed}.isdisjoint(mail_id for mail_id, *_ in mail):
+            raise MailGone("one commit consumes what another one sends: it matters which is first")
+    entries = [(key, *entry) for key, commit in pairs for entry in commit.journal]
+    if entries:
+        connection.executemany(QUERIES["append_journal"], entries)
+    if mail:
+        connection.executemany(QUERIES["send_mail"], mail)
 
 
 def delete_instance(
