@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from perdure import send_to
+from perdure.durable.records import Mail
 from perdure.stores.memory import MemoryStore
 from tests.durable.world import World, at, types
 
 
 class HesitantStore(MemoryStore):
-    """A store whose answer about the next mail takes as long as a test likes."""
+    """A store whose answer about what is due takes as long as a test likes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,8 +20,8 @@ class HesitantStore(MemoryStore):
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
-    async def next_mail_at(self, now: float) -> float | None:
-        answer = await super().next_mail_at(now)
+    async def due_mail(self, now: float, limit: int, **options: Any) -> list[Mail]:
+        answer = await super().due_mail(now, limit, **options)
         self.asked.set()
         await self.may_answer.wait()
         return answer
@@ -37,7 +39,7 @@ async def test_mail_committed_while_the_loop_looks_is_delivered_though_the_look_
         await runtime.idle()
         store.may_answer.clear()
         store.asked.clear()
-        await runtime.send(at("sender"), "GO")  # wakes the loop, which delivers this and then asks what is next
+        await runtime.send(at("sender"), "GO")  # wakes the loop, which asks what is due
         await asyncio.wait_for(store.asked.wait(), 5)
         await runtime.send(at("sender"), "GO")
         store.may_answer.set()

@@ -188,7 +188,7 @@ async def test_what_a_service_returned_is_given_up_with_the_time_of_its_instance
         assert (await soon(runtime.send(at("m"), "NEXT"))).state == "unpaid"
 
 
-@pytest.mark.parametrize("method", ["commit", "load", "due_mail", "next_mail_at", "defer_mail", "bury_mail", "machine"])
+@pytest.mark.parametrize("method", ["commit", "load", "due_mail", "next_times", "defer_mail", "bury_mail", "machine"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_mail_arrives_once_and_in_order_though_a_method_fails_again_and_again(
     world: FaultyWorld, method: str, moment: Any

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perdure import Address, Definition, Migration, PerdureError, Runtime, RuntimeSettings
+from perdure.durable.limits import Limits
 from perdure.durable.records import OrgRecord
 from perdure.durable.store import Store
 from perdure.hosts.in_process import InProcessHost
@@ -267,13 +268,14 @@ class RandomWorld:
 
     def _site(self, process: Process, faults: Faults, wear: Wear) -> Site:
         store = with_faults(as_store(Disk(self.store, self.chance, wear)), faults)
+        few = self.chance.choice((1, 3, 1_000))
         runtime = Runtime(
             self.bugs.store(store, self.store),
             self.bugs.host(lambda: runtime),
             clock=self.clock,
             entropy=self.entropy,
             settings=RuntimeSettings(
-                closing_grace=0, cached_instances=self.chance.choice((1, 3, 1_000)), upkeep_interval=0
+                closing_grace=0, cached_instances=few, upkeep_interval=0, limits=Limits(timers_ahead_max=few)
             ),
         )
         return Site(process, runtime, faults)

@@ -28,6 +28,5 @@ async def delete_instance(runtime: Runtime, address: Address) -> bool:
         except SequenceConflict:
             continue  # another process was faster
         finally:  # it may have happened though it failed
-            if left_behind:
-                runtime.delivery.wake()
+            runtime.delivery.deleted(address)
     return False

@@ -3,7 +3,12 @@
 Mail leaves in its sender's commit and is applied in its receiver's, which deletes it: exactly once, whatever dies
 between. This loop is the part that brings it there. It asks the store for what is due, hands each message to its
 receiver's resident, and sleeps until the next one is due or a commit brings one that is due earlier. A timer is mail
-to oneself.
+that is not due at once, mostly to oneself.
+
+Messages are asked for when a commit has brought some. Timers are asked for before they are due (``near_timers``), so
+that one look serves many of them and none has to wait for the store when its time has come. Whenever that may have
+missed something, because mail was given back, held back or committed by nobody knows whom, both are asked for from the
+start before anything else is handed out.
 
 A broadcast is no message to anybody: the loop has the store turn it into its members' shares, a batch at a time, and
 these are mail like any other. A process that dies between two batches leaves the rest of them to the next one.
@@ -15,8 +20,8 @@ The store sees to that once the failure is recorded; until then, and for what it
 Nobody waits for a receiver that is slow: of each only so many messages are in flight, and the rest waits in the store
 until half of these are applied. Nor do timers wait for a flood of messages, though the store has these first.
 
-Nothing ends the loop but closing: whatever fails, it pauses and looks again. It looks again now and then even when all
-is well, since the computer's clock may be set, and other processes may commit mail.
+Nothing ends the loop but closing: whatever fails, it pauses and looks again. It looks again from the start now and then
+even when all is well, since the computer's clock may be set, and other processes may commit mail.
 """
 
 from __future__ import annotations
@@ -26,14 +31,16 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
 from perdure.actors.actor import error_data
-from perdure.durable.authorization import sender_claims
+from perdure.durable.commit import Commit
 from perdure.durable.envelope import Envelope
-from perdure.durable.family import tie_of
-from perdure.durable.message import Adopt, AttemptDue, Create, Deliver, Message, Stop
-from perdure.durable.records import Address, Mail, host_address
+from perdure.durable.mail_message import message_of
+from perdure.durable.message import Deliver
+from perdure.durable.near_timers import NearTimers
+from perdure.durable.records import Address, Mail
 from perdure.errors import (
     ChainTooLong,
     InstanceEnded,
@@ -59,7 +66,7 @@ BATCH_MAX = 256
 STORE_RETRY_MILLISECONDS = 1000.0
 """Pause after the store failed, so that a broken disk does not turn into a busy loop."""
 LOOK_AGAIN_MILLISECONDS = 30_000.0
-"""The longest sleep."""
+"""The longest time between two looks from the start."""
 
 Pair: TypeAlias = tuple[Address, Address]
 """A sender and a receiver, between whom order is kept."""
@@ -71,23 +78,33 @@ class Delivery:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._limits = runtime.settings.limits
-        self._in_flight: dict[str, Address] = {}
-        """The receivers of the messages that were handed to residents and are not applied yet."""
+        self._near = NearTimers(self._limits.timers_ahead_max)
+        self._in_flight: dict[str, Mail] = {}
+        """The messages that were handed to residents and are not applied yet."""
         self._in_flight_to: Counter[Address] = Counter()
         self._held_back: set[Address] = set()
-        """Receivers of which the last look has left mail in the store, since enough of it was in flight."""
+        """Receivers of which mail was left in the store, since enough of it was in flight."""
         self._withheld: set[Pair] = set()
         """Between whom nothing is handed out for now: a failure is being recorded, or it is being found out which way
         mail goes that has been claimed."""
         self._passed_over: set[Pair] = set()
         """Of these the ones between whom something waited."""
+        self._left: set[Address | Pair] = set()
+        """Receivers of which timers were left in the store since it was last asked from the start, and between whom:
+        those that come after them are left there too."""
         self._outdated: set[str | Pair] = set()
-        """What has been let go, and between whom something was withheld, since the store was last asked."""
+        """What has been let go, and between whom something was withheld, since the present look at the store began."""
         self._giving_up: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_awake = True
-        self._sleeping_until: float | None = None
-        """While asleep: when it wakes by itself, ``None`` with nothing in sight."""
+        self._sleeping_until = inf
+        """While asleep: when it wakes by itself, infinity with nothing in sight."""
+        self._are_messages_known = False
+        """Whether all messages are in flight that were due when last asked for, and none was committed since."""
+        self._retry_at = inf
+        """When mail may be tried again."""
+        self._look_again_at = 0.0
+        """In the clock's elapsed milliseconds."""
         self._is_saturated = False
         self._must_pause = False
         self._is_pausing = False
@@ -123,21 +140,43 @@ class Delivery:
         """Whether nothing is in flight and nothing was due when last looked."""
         if self._is_awake or self._in_flight or self._wake.is_set():
             return False
-        return self._sleeping_until is None or self._sleeping_until > self._runtime.clock.now()
+        return self._sleeping_until > self._runtime.clock.now()
 
     # -- what residents tell -----------------------------------------------------------------------
 
+    def committed(self, commit: Commit) -> None:
+        """A resident has made this commit."""
+        if commit.cancels_all:
+            self._near.withdraw_all(commit.record.address)
+        elif commit.cancelled:
+            self._near.withdraw(commit.record.address, commit.cancelled)
+        if (commit.cancels_all or commit.cancelled) and self._retry_at < inf:
+            self.wake()  # something may have waited behind what was cancelled
+        if commit.mail:
+            self.notice(commit.mail)
+
+    def deleted(self, address: Address) -> None:
+        """An instance has been deleted, or may have been."""
+        self._near.withdraw_all(address)
+        self.wake()
+
     def notice(self, mail: Iterable[Mail]) -> None:
         """Mail was committed: wake up in time for it."""
-        due_at = min(item.due_at for item in mail)
-        # Awake, it may have asked the store before this commit, and would go to sleep without knowing of it.
-        if self._is_awake or self._sleeping_until is None or due_at < self._sleeping_until:
-            self._wake.set()
+        for item in mail:
+            if item.id in self._in_flight:
+                continue
+            if item.due_at > 0:
+                self._near.noticed(item.due_at)
+            else:
+                self._are_messages_known = False
+            # Awake, it may have asked the store before this commit, and would go to sleep without knowing of it.
+            if self._is_awake or item.due_at < self._sleeping_until:
+                self._wake.set()
 
     def claim(self, mail: Mail) -> None:
         """This message is in a resident's hands; do not hand it out again."""
         if mail.id not in self._in_flight:
-            self._in_flight[mail.id] = mail.target
+            self._in_flight[mail.id] = mail
             self._in_flight_to[mail.target] += 1
 
     @contextmanager
@@ -150,34 +189,54 @@ class Delivery:
             yield
         finally:
             self._withheld.discard((sender, receiver))
-            self._outdated.add((sender, receiver))
+            self._outdate((sender, receiver))
             if (sender, receiver) in self._passed_over:
                 self._passed_over.discard((sender, receiver))
                 self.wake()
 
-    def release(self, mail: Mail | None) -> None:
-        """This message was applied, or given back untried."""
+    def applied(self, mail: Mail | None) -> None:
+        """The commit that applies this message has been made."""
         if mail is not None:
             self._forget(mail)
-            self._outdated.add(mail.id)
-            if self._is_saturated:
-                self.wake()
+            self._outdate(mail.id)
+            if self._is_saturated and self._has_room:
+                self._wake.set()
+
+    def release(self, mail: Mail | None) -> None:
+        """This message was given back untried, or is gone."""
+        if mail is not None:
+            self._forget(mail)
+            self._outdate(mail.id)
+            self.wake()
+
+    def _outdate(self, what: str | Pair) -> None:
+        """What the store may just be answering is not so any more."""
+        if self._is_awake:
+            self._outdated.add(what)
 
     def _forget(self, mail: Mail) -> None:
         """It is in flight no more."""
-        receiver = self._in_flight.pop(mail.id, None)
-        if receiver is None:
+        if self._in_flight.pop(mail.id, None) is None:
             return
-        self._in_flight_to[receiver] -= 1
-        remaining = self._in_flight_to[receiver]
+        receiver = mail.target
+        remaining = self._in_flight_to[receiver] - 1
         if remaining == 0:
             del self._in_flight_to[receiver]
+        else:
+            self._in_flight_to[receiver] = remaining
         if receiver in self._held_back and remaining <= self._limits.in_flight_per_instance_max // 2:
             self._held_back.discard(receiver)
             self.wake()
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether it is worth while to hand out more, after there was no room for it."""
+        return len(self._in_flight) <= self._limits.in_flight_max * 7 // 8
+
     def wake(self) -> None:
         """There may be mail that was not noticed."""
+        self._are_messages_known = False
+        self._near.forget()
         self._wake.set()
 
     def pause(self) -> None:
@@ -217,7 +276,8 @@ class Delivery:
             self._forget(mail)
             self._withheld.discard(pair)
             self._passed_over.discard(pair)
-            self._outdated |= {mail.id, pair}
+            self._outdate(mail.id)
+            self._outdate(pair)
             self.wake()
 
     async def _defer(self, mail: Mail, attempts: int, pause: float, reason: str) -> None:
@@ -262,75 +322,150 @@ class Delivery:
     # -- the loop ----------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        clock = self._runtime.clock
         while True:
             self._wake.clear()
             self._is_awake = True
             if self._must_pause:
                 self._must_pause, self._is_pausing = False, True
-                await self._runtime.clock.sleep(STORE_RETRY_MILLISECONDS)
+                await clock.sleep(STORE_RETRY_MILLISECONDS)
                 self._is_pausing = False
             try:
                 wait_until = await self._hand_out()
             except Exception:
                 logger.exception("the store failed; delivery pauses")
-                self._must_pause = True
+                self.pause()
                 continue
             self._is_awake, self._sleeping_until = False, wait_until
             if not self._wake.is_set():
                 await self._sleep(wait_until)
 
-    async def _hand_out(self) -> float | None:
-        """Hand out what is due; the time at which more may be, ``None`` when nothing is in sight."""
-        store, now = self._runtime.store, self._runtime.clock.now()
-        share = self._limits.in_flight_per_instance_max
-        room = min(BATCH_MAX, self._limits.in_flight_max - len(self._in_flight))
-        limit = len(self._in_flight) + max(room, 0)
-        self._outdated.clear()
-        self._held_back = {receiver for receiver, count in self._in_flight_to.items() if count >= share}
-        due = await self._due(now, limit) if room > 0 else []
-        broadcasts = [mail.id for mail in due if mail.kind == "broadcast"]
-        for mail in due:
-            # Nothing is awaited in this loop: what the store has answered gets no older than it is.
-            pair = (mail.sender, mail.target)
-            if mail.kind == "broadcast" or mail.id in self._in_flight or mail.id in self._outdated:
-                continue
-            if pair in self._withheld:
-                self._passed_over.add(pair)
-            elif pair in self._outdated:
-                self.wake()
-            elif self._in_flight_to[mail.target] >= share:
-                self._held_back.add(mail.target)
-            else:
-                self.claim(mail)
-                self._runtime.submit(mail.target, Envelope(message_of(mail), mail=mail))
-        for mail_id in broadcasts:
-            await store.expand_broadcast(mail_id, BATCH_MAX)
-            self.wake()
-        self._is_saturated = room <= 0 or len(due) >= limit
-        if self._is_saturated and room > 0:
-            self.wake()
+    async def _hand_out(self) -> float:
+        """Hand out what is due; the time at which more may be."""
+        clock = self._runtime.clock
+        if clock.now() >= self._retry_at or clock.elapsed() >= self._look_again_at:
+            self._are_messages_known = False
+            self._near.forget()
+        room = self._room
+        self._is_saturated = room <= 0
+        if self._near.is_forgotten:
+            self._left.clear()
+            self._retry_at = inf
+            self._look_again_at = clock.elapsed() + LOOK_AGAIN_MILLISECONDS
+        else:
+            self._hand_out_timers(room)
+        if room > 0 and not self._are_messages_known:
+            await self._look_at_messages(room)
+        if room > 0 and self._near.look_at <= clock.now():
+            await self._look_at_timers()
+            self._hand_out_timers(max(self._room, 1 + room // 4))  # some in any case, whatever messages there are
+        if not self._is_saturated:
+            return min(self._near.next_due, self._near.look_at, self._retry_at)
+        if room > 0:
+            self._wake.set()
             await asyncio.sleep(0)  # let the residents work before asking for more
-        return await store.next_mail_at(now)
+        return self._retry_at
 
-    async def _due(self, now: float, limit: int) -> list[Mail]:
-        """What is due, without the receivers that have enough in flight. Behind a flood of messages timers as well."""
-        store, except_to = self._runtime.store, tuple(self._held_back)
-        due = await store.due_mail(now, limit, except_to=except_to)
-        if len(due) >= limit and due[-1].due_at <= 0:
-            due += await store.due_mail(now, limit, except_to=except_to, only_timed=True)
-        return due
+    @property
+    def _room(self) -> int:
+        """How many messages may be handed out now."""
+        return min(BATCH_MAX, self._limits.in_flight_max - len(self._in_flight))
 
-    async def _sleep(self, until: float | None) -> None:
+    async def _look_at_messages(self, room: int) -> None:
+        """Hand out messages that are due, and make shares of the broadcasts among them."""
+        store, now = self._runtime.store, self._begin_look()
+        self._are_messages_known = True
+        known = [mail_id for mail_id, mail in self._in_flight.items() if mail.due_at <= 0]
+        due = await store.due_mail(now, room, until=0.0, except_to=tuple(self._held_back), except_ids=known)
+        if len(due) >= room:
+            self._is_saturated, self._are_messages_known = True, False
+        # Nothing is awaited in this loop: what the store has answered gets no older than it is.
+        for mail in due:
+            if mail.kind == "broadcast" or mail.id in self._outdated:
+                continue
+            if (mail.sender, mail.target) in self._outdated:
+                self.wake()
+            else:
+                self._offer(mail)
+        for mail in due:
+            if mail.kind == "broadcast":
+                is_more = await store.expand_broadcast(mail.id, BATCH_MAX)
+                self._are_messages_known = False
+                self._wake.set()
+                if not is_more:
+                    self.wake()  # what its sender has sent since was left out until now, timers as well
+
+    async def _look_at_timers(self) -> None:
+        """Read ahead."""
+        store, now = self._runtime.store, self._begin_look()
+        look = self._near.look(now)
+        known = look.except_ids.union(mail_id for mail_id, mail in self._in_flight.items() if mail.due_at > look.after)
+        found = await store.due_mail(
+            now,
+            look.limit,
+            after=look.after,
+            until=look.until,
+            except_to=tuple(self._held_back),
+            except_ids=known,
+        )
+        next_due, retry_at = await store.next_times(now, due_after=look.until)
+        self._retry_at = inf if retry_at is None else retry_at
+        outdated = {(mail.sender, mail.target) for mail in found} & self._outdated if self._outdated else ()
+        if outdated:
+            self._left.update(outdated)
+            self.wake()
+        fresh = [mail for mail in found if mail.id not in self._outdated and mail.id not in self._in_flight]
+        self._near.absorb(look, found, fresh, next_due)
+
+    def _begin_look(self) -> float:
+        """The store is about to be asked; the present time."""
+        share = self._limits.in_flight_per_instance_max
+        self._outdated.clear()
+        self._held_back.update(receiver for receiver, count in self._in_flight_to.items() if count >= share)
+        return self._runtime.clock.now()
+
+    def _hand_out_timers(self, room: int) -> None:
+        """Hand out those of the near timers that are due, up to so many."""
+        now, near = self._runtime.clock.now(), self._near
+        for _ in range(room):
+            mail = near.take(now)
+            if mail is None:
+                return
+            pair = (mail.sender, mail.target)
+            if self._left and (pair in self._left or mail.target in self._left):
+                continue
+            if not self._offer(mail):
+                self._left.add(mail.target if mail.target in self._held_back else pair)
+        if near.next_due <= now:
+            self._is_saturated = True
+
+    def _offer(self, mail: Mail) -> bool:
+        """Hand a message to its receiver. False if it is left in the store, which is asked again in time."""
+        pair = (mail.sender, mail.target)
+        if mail.id in self._in_flight:
+            return True
+        if pair in self._withheld:
+            self._passed_over.add(pair)
+            return False
+        if self._in_flight_to[mail.target] >= self._limits.in_flight_per_instance_max:
+            self._held_back.add(mail.target)
+            return False
+        self.claim(mail)
+        self._runtime.submit(mail.target, Envelope(message_of(mail), mail=mail))
+        return True
+
+    async def _sleep(self, until: float) -> None:
         """Until the time has come, or something wakes us."""
-        pause = LOOK_AGAIN_MILLISECONDS
-        if until is not None:
-            pause = min(pause, until - self._runtime.clock.now())
-        waits = [asyncio.ensure_future(wait) for wait in (self._wake.wait(), self._runtime.clock.sleep(pause))]
+        clock = self._runtime.clock
+        pause = min(until - clock.now(), self._look_again_at - clock.elapsed())
+        if pause <= 0:
+            await asyncio.sleep(0)
+            return
+        call_off = clock.call_later(pause, self._wake.set)
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await self._wake.wait()
         finally:
-            for wait in waits:
-                wait.cancel()
+            call_off()
 
 
 def is_hopeless(mail: Mail, error: Exception) -> bool:
@@ -340,37 +475,3 @@ def is_hopeless(mail: Mail, error: Exception) -> bool:
     if mail.kind == "create" and isinstance(error, InstanceExists | InvalidParameter):
         return True
     return isinstance(error, ChainTooLong | InstanceEnded)
-
-
-def message_of(mail: Mail) -> Message:
-    """What a message asks its receiver's turn to do."""
-    if mail.kind == "adopt" and mail.creation is not None:
-        tie = tie_of(mail.sender, mail.creation)
-        return Adopt(tie=tie, auth_context=sender_claims(mail.sender), mail_id=mail.id)
-    if mail.kind == "stop":
-        child_id = None if mail.creation is None else mail.creation.child_id
-        return Stop(sender=mail.sender, mail_id=mail.id, child_id=child_id)
-    if mail.kind == "attempt":
-        event = mail.event or {}
-        return AttemptDue(child_id=event["id"], session=event["session"], mail_id=mail.id)
-    is_own = mail.sender in (mail.target, host_address(mail.sender.org))  # nobody needs permission for these
-    claims = None if mail.is_platform or is_own else sender_claims(mail.sender)
-    if mail.kind == "create" and mail.creation is not None:
-        return Create(
-            version_id=mail.creation.version_id,
-            context=mail.creation.context,
-            auth_context=claims,
-            sender=mail.sender,
-            parents=(tie_of(mail.sender, mail.creation),),
-            mail_id=mail.id,
-            chain=mail.chain,
-        )
-    return Deliver(
-        event=mail.event or {},
-        auth_context=claims,
-        sender=None if is_own else mail.sender,
-        is_share=mail.kind == "share",
-        is_platform=mail.is_platform,
-        mail_id=mail.id,
-        chain=mail.chain,
-    )

@@ -33,6 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Messages handed to instances and not applied yet. What is due beyond them waits in the store."""
     in_flight_per_instance_max: int = 64
     """The same, of one receiver: a slow one holds up nobody else."""
+    timers_ahead_max: int = 256
+    """Timers read from the store at a time, up to a second before they are due."""
     slow_turn: float = 250.0
     """Machine code that runs for longer is named in a warning, while it runs and afterwards; 0 is for never."""
 

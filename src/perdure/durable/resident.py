@@ -257,7 +257,7 @@ class Resident:
         if envelope.is_last_word:
             self._forget_child(envelope)
         if envelope.mail is not None:
-            self._runtime.delivery.release(envelope.mail)
+            self._runtime.delivery.applied(envelope.mail)
         if envelope.is_external:
             self._deadline = self._runtime.clock.now() + self._runtime.settings.processing_timeout
         if envelope.settles:
@@ -303,6 +303,9 @@ class Resident:
                 runtime.meters.conflicts += 1
                 runtime.forget(self.address)
                 continue
+            except MailGone:
+                runtime.forget(self.address)
+                raise
             except Exception:
                 # User code may have changed the context it was shown; and the commit may have happened all the same,
                 # with mail that nobody knows of.
@@ -382,10 +385,10 @@ class Resident:
         self._record = record
         self._runtime.remember(record)
         self._runtime.watchers.publish(record)
-        if mail:
-            if self._services is not None or any(item.kind == "attempt" for item in mail):
-                self._have_services().keep_mail(mail)
-            self._runtime.delivery.notice(mail)
+        if mail and (self._services is not None or any(item.kind == "attempt" for item in mail)):
+            self._have_services().keep_mail(mail)
+        if mail or turn.commit.cancelled or turn.commit.cancels_all:
+            self._runtime.delivery.committed(turn.commit)
         try:
             if turn.effects or turn.effects_before:
                 await self._perform(turn, version, now)
@@ -445,7 +448,7 @@ class Resident:
     async def _failed(self, envelope: Envelope, error: Exception) -> None:
         """Answer a failure. Mail is put back for another attempt, and what its sender sent after it waits behind it."""
         mail, delivery = envelope.mail, self._runtime.delivery
-        if envelope.message is not None:
+        if envelope.message is not None and not isinstance(error, MailGone):
             self._runtime.meters.turns[outcome_of(error)] += 1
         if not isinstance(error, PerdureError):
             logger.error("turn failed", instance=str(self.address), exc_info=error)
@@ -456,7 +459,7 @@ class Resident:
             return
         if isinstance(error, MailGone):
             logger.debug("mail was applied or cancelled meanwhile", instance=str(self.address))
-            delivery.release(mail)
+            delivery.applied(mail)
         elif mail is not None:
             for waiting in (self._own, self._inbox):
                 for later in [other for other in waiting if other.is_behind(mail)]:

@@ -83,19 +83,34 @@ class Store(AccessStore, EvolutionStore, GroupStore, UpkeepStore, Protocol):
     # -- mail (strong) -----------------------------------------------------------------------------
 
     async def due_mail(
-        self, now: float, limit: int, *, except_to: Collection[Address] = (), only_timed: bool = False
+        self,
+        now: float,
+        limit: int,
+        *,
+        after: float = -1.0,
+        until: float | None = None,
+        except_to: Collection[Address] = (),
+        except_ids: Collection[str] = (),
     ) -> list[Mail]:
-        """Pending mail with ``due_at`` and ``retry_at`` not after ``now``, oldest due first, equal ones as committed.
+        """Pending mail with ``after < due_at <= until`` and ``retry_at`` not after ``now``, oldest due first, equal
+        ones as committed. ``until`` is ``now`` unless given, since mail can be asked for before it is due. Mail without
+        a due time has that of 0, before all other.
 
         Mail whose sender has an earlier one (in that same order) to the same target waiting for its ``retry_at`` is
         left out: order per sender and receiver is kept across failures. Dead letters are left out. So is mail to the
-        receivers in ``except_to``, and with ``only_timed`` mail without a due time, which comes before all other; and
-        mail that was committed after a broadcast of its sender of which shares have yet to be made.
+        receivers in ``except_to``, and that with the ids in ``except_ids``; and mail that was committed after a
+        broadcast of its sender of which shares have yet to be made.
         """
         ...
 
     async def next_mail_at(self, now: float) -> float | None:
         """The earliest time after ``now`` at which more mail may become due, or ``None`` when none is pending."""
+        ...
+
+    async def next_times(self, now: float, *, due_after: float) -> tuple[float | None, float | None]:
+        """The first due time after ``due_after`` of mail that waits for that alone, and the first time after ``now`` at
+        which mail waits to be tried again; ``None`` where there is none.
+        """
         ...
 
     async def pending_mail(self, address: Address) -> list[Mail]:

@@ -16,7 +16,7 @@ from perdure.stores.sqlite.schema import Schema, bring_up_to_date
 # Lists of things of which there are few enough to walk along the primary key.
 WALKED = {"count_mail", "list_orgs", "list_retentions", "sealed_secrets"}
 
-STEP_WITHOUT_TABLE = re.compile("CONSTANT ROW|json_each|sqlite_sequence")
+STEP_WITHOUT_TABLE = re.compile("CONSTANT ROW|json_each|sqlite_sequence|subquery")
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +46,8 @@ def test_a_query_fits_the_schema_and_walks_no_whole_table(name: str, database: s
     [
         ("due_mail", "mail_by_due"),
         ("due_mail", "mail_tried_by_pair"),
-        ("due_mail_except", "mail_by_due"),
-        ("due_mail_except", "mail_tried_by_pair"),
-        ("next_due_at", "mail_by_due"),
-        ("next_retry_at", "mail_tried_by_retry"),
+        ("next_times", "mail_by_due"),
+        ("next_times", "mail_tried_by_retry"),
         ("pending_mail", "mail_by_target"),
         ("cancel_mail", "mail_delayed_by_sender"),
         ("cancel_all_mail", "mail_delayed_by_sender"),
@@ -58,7 +56,6 @@ def test_a_query_fits_the_schema_and_walks_no_whole_table(name: str, database: s
         ("query_index_descending", "PRIMARY KEY (org=? AND machine=? AND name=? AND (value,instance_key)>(?,?)"),
         ("index_values_of", "index_value_by_instance"),
         ("due_mail", "mail_broadcast_by_sender"),
-        ("due_mail_except", "mail_broadcast_by_sender"),
         ("is_broadcasting", "mail_broadcast_by_sender"),
         ("forget_memberships", "mail_broadcast_by_target"),
         ("members_to_reach", "membership_by_group"),
@@ -72,9 +69,7 @@ def test_a_query_uses_the_index_made_for_it(name: str, index: str, database: sql
 
 ORDERED = [
     "due_mail",
-    "due_mail_except",
-    "next_due_at",
-    "next_retry_at",
+    "next_times",
     "pending_mail",
     "list_instances",
     "query_index_ascending",

@@ -144,7 +144,14 @@ class MemoryStore(UpkeepTables, GroupTables):
     # -- mail ----------------------------------------------------------------------------------------------------
 
     async def due_mail(
-        self, now: float, limit: int, *, except_to: Collection[Address] = (), only_timed: bool = False
+        self,
+        now: float,
+        limit: int,
+        *,
+        after: float = -1.0,
+        until: float | None = None,
+        except_to: Collection[Address] = (),
+        except_ids: Collection[str] = (),
     ) -> list[Mail]:
         held_back: set[tuple[Address, Address]] = set()
         under_way = self._first_broadcasts()
@@ -155,15 +162,20 @@ class MemoryStore(UpkeepTables, GroupTables):
                 continue
             if mail.retry_at > now:
                 held_back.add((mail.sender, mail.target))
-            elif mail.target in except_to or (only_timed and mail.due_at <= 0):
+            elif mail.target in except_to or mail.id in except_ids or mail.due_at <= after:
                 continue
-            elif mail.due_at <= now and (mail.sender, mail.target) not in held_back:
+            elif mail.due_at <= (now if until is None else until) and (mail.sender, mail.target) not in held_back:
                 due.append(copy_of(mail))
         return due[:limit]
 
     async def next_mail_at(self, now: float) -> float | None:
-        ready_at = (max(letter.mail.due_at, letter.mail.retry_at) for letter in self._mail.values())
-        return min((at for at in ready_at if at > now), default=None)
+        return min((at for at in await self.next_times(now, due_after=now) if at is not None), default=None)
+
+    async def next_times(self, now: float, *, due_after: float) -> tuple[float | None, float | None]:
+        pending = [letter.mail for letter in self._mail.values()]
+        due = (mail.due_at for mail in pending if mail.retry_at <= mail.due_at and mail.due_at > due_after)
+        tried = (mail.retry_at for mail in pending if mail.retry_at > mail.due_at and mail.retry_at > now)
+        return min(due, default=None), min(tried, default=None)
 
     async def pending_mail(self, address: Address) -> list[Mail]:
         return [copy_of(letter.mail) for letter in self._in_order() if letter.mail.target == address]

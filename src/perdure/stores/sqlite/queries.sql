@@ -101,78 +101,59 @@ DELETE FROM dead_letter WHERE target_org = ? AND target_machine = ? AND target_i
 DELETE FROM dead_letter WHERE sender_org = ? AND sender_machine = ? AND sender_instance = ? AND is_delayed = 1;
 
 -- name: due_mail
--- Mail to be tried now, in order, without what waits behind a failed piece of the same sender to the same target, or
--- behind a broadcast of the same sender.
+-- Mail within a range of due times that may be tried now, as one JSON array in the order of delivery: without the mail to
+-- some receivers, given as paths, without some ids, and without what waits behind a failed piece of the same sender to the
+-- same target, or behind a broadcast of the same sender.
+-- Events go into the text as they are. quote() writes a time with as many digits as tell it from its neighbours.
 -- The index is named because SQLite would search all mail to the target instead of the few pieces that have failed.
+SELECT '[' || group_concat(
+    '{"id":' || json_quote(id) || ',"kind":"' || kind
+    || '","sender":' || json_object('org', sender_org, 'machine', sender_machine, 'instance', sender_instance)
+    || ',"target":' || json_object('org', target_org, 'machine', target_machine, 'instance', target_instance)
+    || ',"due_at":' || quote(due_at) || ',"event":' || ifnull(event, 'null')
+    || iif(creation IS NULL, '', ',"creation":' || creation)
+    || iif(send_id IS NULL, '', ',"send_id":' || json_quote(send_id))
+    || iif(is_delayed, ',"is_delayed":true', '') || iif(is_platform, ',"is_platform":true', '')
+    || iif(attempts, ',"attempts":' || attempts, '') || iif(retry_at > 0, ',"retry_at":' || quote(retry_at), '')
+    || iif(last_error IS NULL, '', ',"last_error":' || json_quote(last_error))
+    || iif(chain, ',"chain":' || chain, '') || iif(trace IS NULL, '', ',"trace":' || json_quote(trace))
+    || '}'
+) || ']'
+FROM (
+    SELECT * FROM mail
+    WHERE due_at > ? AND due_at <= ?
+        AND (target_org || '/' || target_machine || '/' || target_instance) NOT IN (SELECT value FROM json_each(?))
+        AND retry_at <= ? AND id NOT IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
+            SELECT 1
+            FROM mail AS earlier INDEXED BY mail_tried_by_pair
+            WHERE earlier.target_org = mail.target_org
+                AND earlier.target_machine = mail.target_machine
+                AND earlier.target_instance = mail.target_instance
+                AND earlier.sender_org = mail.sender_org
+                AND earlier.sender_machine = mail.sender_machine
+                AND earlier.sender_instance = mail.sender_instance
+                AND earlier.retry_at > 0
+                AND earlier.retry_at > ?
+                AND (earlier.due_at, earlier.place) < (mail.due_at, mail.place)
+        ) AND NOT EXISTS (
+            SELECT 1
+            FROM mail AS broadcast INDEXED BY mail_broadcast_by_sender
+            WHERE broadcast.kind = 'broadcast'
+                AND broadcast.sender_org = mail.sender_org
+                AND broadcast.sender_machine = mail.sender_machine
+                AND broadcast.sender_instance = mail.sender_instance
+                AND broadcast.place < mail.place
+        )
+    ORDER BY due_at, place
+    LIMIT ?
+);
+
+-- name: next_times
+-- The next time at which mail becomes due that waits for its due time alone, and the next one at which mail becomes due
+-- that waits for another attempt.
 SELECT
-    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
-FROM mail
-WHERE due_at <= ? AND retry_at <= ? AND NOT EXISTS (
-    SELECT 1
-    FROM mail AS earlier INDEXED BY mail_tried_by_pair
-    WHERE earlier.target_org = mail.target_org
-        AND earlier.target_machine = mail.target_machine
-        AND earlier.target_instance = mail.target_instance
-        AND earlier.sender_org = mail.sender_org
-        AND earlier.sender_machine = mail.sender_machine
-        AND earlier.sender_instance = mail.sender_instance
-        AND earlier.retry_at > 0
-        AND earlier.retry_at > ?
-        AND (earlier.due_at, earlier.place) < (mail.due_at, mail.place)
-) AND NOT EXISTS (
-    SELECT 1
-    FROM mail AS broadcast INDEXED BY mail_broadcast_by_sender
-    WHERE broadcast.kind = 'broadcast'
-        AND broadcast.sender_org = mail.sender_org
-        AND broadcast.sender_machine = mail.sender_machine
-        AND broadcast.sender_instance = mail.sender_instance
-        AND broadcast.place < mail.place
-)
-ORDER BY due_at, place
-LIMIT ?;
-
--- name: due_mail_except
--- The same within a range of due times, without the mail to some receivers, given as paths. Whom mail is for is in the
--- index, so that what is left out costs little however much it is.
--- The index is named because SQLite would search all mail to the target instead of the few pieces that have failed.
-SELECT
-    id, kind, sender_org, sender_machine, sender_instance, target_org, target_machine, target_instance,
-    due_at, event, creation, send_id, is_delayed, is_platform, attempts, retry_at, last_error, chain, trace
-FROM mail
-WHERE due_at > ? AND due_at <= ?
-    AND (target_org || '/' || target_machine || '/' || target_instance) NOT IN (SELECT value FROM json_each(?))
-    AND retry_at <= ? AND NOT EXISTS (
-    SELECT 1
-    FROM mail AS earlier INDEXED BY mail_tried_by_pair
-    WHERE earlier.target_org = mail.target_org
-        AND earlier.target_machine = mail.target_machine
-        AND earlier.target_instance = mail.target_instance
-        AND earlier.sender_org = mail.sender_org
-        AND earlier.sender_machine = mail.sender_machine
-        AND earlier.sender_instance = mail.sender_instance
-        AND earlier.retry_at > 0
-        AND earlier.retry_at > ?
-        AND (earlier.due_at, earlier.place) < (mail.due_at, mail.place)
-) AND NOT EXISTS (
-    SELECT 1
-    FROM mail AS broadcast INDEXED BY mail_broadcast_by_sender
-    WHERE broadcast.kind = 'broadcast'
-        AND broadcast.sender_org = mail.sender_org
-        AND broadcast.sender_machine = mail.sender_machine
-        AND broadcast.sender_instance = mail.sender_instance
-        AND broadcast.place < mail.place
-)
-ORDER BY due_at, place
-LIMIT ?;
-
--- name: next_due_at
--- The next time at which mail becomes due that waits for its due time.
-SELECT due_at FROM mail WHERE due_at > ? AND retry_at <= due_at ORDER BY due_at LIMIT 1;
-
--- name: next_retry_at
--- The next time at which mail becomes due that waits for another attempt.
-SELECT retry_at FROM mail WHERE retry_at > 0 AND retry_at > ? AND retry_at > due_at ORDER BY retry_at LIMIT 1;
+    (SELECT due_at FROM mail WHERE due_at > ? AND retry_at <= due_at ORDER BY due_at LIMIT 1),
+    (SELECT retry_at FROM mail WHERE retry_at > 0 AND retry_at > ? AND retry_at > due_at ORDER BY retry_at LIMIT 1);
 
 -- name: pending_mail
 -- All mail to an instance that is not applied yet.

@@ -32,12 +32,14 @@ __all__ = [
     "address_row",
     "entry_of",
     "entry_row",
+    "ids_row",
     "instance_of",
     "instance_row",
     "key_of",
     "key_row",
     "machine_of",
     "machine_row",
+    "mail_list",
     "mail_of",
     "mail_row",
     "migration_of",
@@ -58,6 +60,7 @@ _NOBODY = (None, None, None)
 
 _parents = msgspec.json.Decoder(tuple[Parent, ...])
 _creation = msgspec.json.Decoder(Creation)
+_mail = msgspec.json.Decoder(list[Mail])
 _selectors = msgspec.json.Decoder(dict[str, str])
 _strings = msgspec.json.Decoder(tuple[str, ...])
 
@@ -69,6 +72,11 @@ def address_row(address: Address) -> tuple[str, str, str]:
 def paths_row(addresses: Iterable[Address]) -> str:
     """Addresses as a JSON list of paths. No part of an address contains a slash."""
     return _text(["/".join(address_row(address)) for address in addresses])
+
+
+def ids_row(ids: Iterable[str]) -> str:
+    """Ids as a JSON list."""
+    return _text(list(ids))
 
 
 def instance_row(commit: Commit) -> Row:
@@ -171,6 +179,12 @@ def mail_of(row: Row) -> Mail:
         trace=row[18],
         buried_at=row[19] if len(row) > 19 else None,
     )
+
+
+def mail_list(text: str | None) -> list[Mail]:
+    """Mail that was read as one JSON array, in one step of SQLite: reading it row by row would stop and wait for the
+    interpreter at each of them."""
+    return [] if text is None else _mail.decode(text)
 
 
 def receipt_row(receipt: Receipt) -> Row:

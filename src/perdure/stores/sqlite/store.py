@@ -45,7 +45,6 @@ from perdure.stores.sqlite.groups import GroupQueries
 from perdure.stores.sqlite.inbox import Inbox
 from perdure.stores.sqlite.inline import WriteInbox
 from perdure.stores.sqlite.pace import Pace
-from perdure.stores.sqlite.queries import QUERIES
 from perdure.stores.sqlite.rows import address_row
 from perdure.stores.sqlite.schema import Schema, bring_up_to_date
 from perdure.stores.sqlite.threads import ConnectionThread, Reader
@@ -176,21 +175,26 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
     # -- mail ----------------------------------------------------------------------------------------------------
 
     async def due_mail(
-        self, now: float, limit: int, *, except_to: Collection[Address] = (), only_timed: bool = False
+        self,
+        now: float,
+        limit: int,
+        *,
+        after: float = -1.0,
+        until: float | None = None,
+        except_to: Collection[Address] = (),
+        except_ids: Collection[str] = (),
     ) -> list[Mail]:
-        if not except_to and not only_timed:
-            found = await self._rows("due_mail", (now, now, now, limit))
-        else:
-            after = 0.0 if only_timed else -1.0
-            found = await self._rows("due_mail_except", (after, now, rows.paths_row(except_to), now, now, limit))
-        return [rows.mail_of(row) for row in found]
+        without = rows.paths_row(except_to), rows.ids_row(except_ids)
+        parameters = (after, now if until is None else until, without[0], now, without[1], now, limit)
+        ((found,),) = await self._rows("due_mail", parameters)
+        return rows.mail_list(found)
 
     async def next_mail_at(self, now: float) -> float | None:
-        def next_times(connection: sqlite3.Connection) -> list[float]:
-            queries = QUERIES["next_due_at"], QUERIES["next_retry_at"]
-            return [at for query in queries for (at,) in connection.execute(query, (now,)).fetchall()]
+        return min((at for at in await self.next_times(now, due_after=now) if at is not None), default=None)
 
-        return min(await self._read(next_times), default=None)
+    async def next_times(self, now: float, *, due_after: float) -> tuple[float | None, float | None]:
+        ((due_at, retry_at),) = await self._rows("next_times", (due_after, now))
+        return due_at, retry_at
 
     async def pending_mail(self, address: Address) -> list[Mail]:
         return [rows.mail_of(row) for row in await self._rows("pending_mail", address_row(address))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -117,16 +119,69 @@ class MailContract(StoreBinding):
 
     async def test_due_mail_can_be_asked_for_without_the_mail_that_has_no_due_time(self, store: Store) -> None:
         await send(store, letter("at once"), letter("early", due_at=1.0), letter("late", due_at=9.0))
-        assert ids(await store.due_mail(5.0, 10, only_timed=True)) == ["early"]
-        assert ids(await store.due_mail(9.0, 10, only_timed=True)) == ["early", "late"]
-        assert ids(await store.due_mail(9.0, 10, only_timed=True, except_to=[BOB])) == []
+        assert ids(await store.due_mail(5.0, 10, after=0.0)) == ["early"]
+        assert ids(await store.due_mail(9.0, 10, after=0.0)) == ["early", "late"]
+        assert ids(await store.due_mail(9.0, 10, after=0.0, except_to=[BOB])) == []
 
     async def test_mail_behind_a_failed_one_is_held_back_also_without_some_receivers(self, store: Store) -> None:
         await send(store, letter("failed", due_at=1.0), letter("behind", due_at=2.0))
         await send(store, letter("other", target=CAROL, due_at=3.0))
         await store.defer_mail("failed", attempts=1, retry_at=50.0, error="no")
-        assert ids(await store.due_mail(9.0, 10, only_timed=True)) == ["other"]
+        assert ids(await store.due_mail(9.0, 10, after=0.0)) == ["other"]
         assert ids(await store.due_mail(50.0, 10, except_to=[CAROL])) == ["failed", "behind"]
+
+    # -- due soon ------------------------------------------------------------------------------------------------
+
+    async def test_due_mail_can_be_asked_for_before_it_is_due(self, store: Store) -> None:
+        await send(
+            store, letter("at once"), letter("now", due_at=5.0), letter("soon", due_at=8.0), letter("later", due_at=9.0)
+        )
+        assert ids(await store.due_mail(5.0, 10, until=8.0)) == ["at once", "now", "soon"]
+        assert ids(await store.due_mail(5.0, 10, after=0.0, until=8.0)) == ["now", "soon"]
+        assert ids(await store.due_mail(5.0, 10, after=5.0, until=9.0)) == ["soon", "later"]
+        assert ids(await store.due_mail(5.0, 1, after=5.0, until=9.0)) == ["soon"]
+        assert ids(await store.due_mail(5.0, 10, until=0.0)) == ["at once"]
+
+    async def test_mail_asked_for_before_it_is_due_waits_behind_what_is_not_to_be_tried_yet(self, store: Store) -> None:
+        await send(store, letter("failed", due_at=1.0), letter("behind", due_at=20.0))
+        await send(store, letter("other", target=CAROL, due_at=30.0))
+        await store.defer_mail("failed", attempts=1, retry_at=10.0, error="no")
+        assert ids(await store.due_mail(9.0, 10, until=50.0)) == ["other"]
+        assert ids(await store.due_mail(10.0, 10, until=50.0)) == ["failed", "behind", "other"]
+
+    async def test_due_mail_can_be_asked_for_without_what_is_known(self, store: Store) -> None:
+        await send(store, *(letter(f"m{number}", due_at=1.0) for number in range(5)))
+        assert ids(await store.due_mail(9.0, 10, except_ids=["m0", "m3", "elsewhere"])) == ["m1", "m2", "m4"]
+        assert ids(await store.due_mail(9.0, 2, except_ids={"m0", "m1"})) == ["m2", "m3"]
+
+    async def test_next_times_tells_due_times_from_times_of_further_attempts(self, store: Store) -> None:
+        assert await store.next_times(0.0, due_after=0.0) == (None, None)
+        await send(store, letter("a", due_at=10.0), letter("b", due_at=20.0), letter("c", due_at=30.0))
+        assert await store.next_times(0.0, due_after=10.0) == (20.0, None)
+        await store.defer_mail("b", attempts=1, retry_at=25.0, error="no")
+        assert await store.next_times(0.0, due_after=10.0) == (30.0, 25.0)
+        assert await store.next_times(25.0, due_after=30.0) == (None, None)
+
+    async def test_times_and_texts_come_back_exactly_as_they_were(self, store: Store) -> None:
+        texts = ["\x00", "\u2028", '"\\/', "\x7f", "ü", "😀", "</script>"]
+        times = [0.1 + 0.2, 1.7e12 + 1 / 3, 2.0**52 + 1, 1e-7, 123456789.000001, 1 / 3, 1.0]
+        mail = [
+            msgspec.structs.replace(
+                letter(f"m{text}", due_at=due_at), event={"type": text, text: [due_at, -1, 2**53, None]}, send_id=text
+            )
+            for due_at, text in sorted(zip(times, texts, strict=True))
+        ]
+        await send(store, *mail)
+        assert await store.due_mail(1e16, 10) == mail
+        assert await store.pending_mail(BOB) == mail
+
+    async def test_an_event_as_deep_as_python_can_write_it_comes_back(self, store: Store) -> None:
+        event: dict[str, Any] = {"type": "DEEP"}
+        for _ in range(500):
+            event = {"type": "DEEP", "in": [event]}
+        mail = msgspec.structs.replace(letter("deep"), event=event)
+        await send(store, mail)
+        assert await store.due_mail(1.0, 10) == [mail]
 
     # -- cancelled -----------------------------------------------------------------------------------------------
 
