@@ -262,6 +262,21 @@ async def test_a_paused_instance_begins_no_attempt(world: World) -> None:
         assert (await runtime.read(at("m"))).state == "done"
 
 
+async def test_a_pause_however_long_uses_up_no_attempt(world: World) -> None:
+    service = Service(failures=1)
+    working(world, service)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        await runtime.send(at("m"), "GO")
+        await runtime.set_status(at("m"), "paused")
+        for _ in range(30):
+            await settle(world, runtime, 30_000)
+        assert len(service.calls) == 1
+        await runtime.set_status(at("m"), "running")
+        await settle(world, runtime, 30_000)
+        assert (await runtime.read(at("m"))).state == "done"
+
+
 async def test_a_result_whose_acknowledgement_was_lost_is_applied_once() -> None:
     world = FaultyWorld()
     service = Service()

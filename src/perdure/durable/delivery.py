@@ -251,7 +251,10 @@ class Delivery:
         attempts, reason = mail.attempts + 1, f"{type(error).__name__}: {text_of(error)}"
         log = logger.bind(mail=mail.id, target=str(mail.target), attempts=attempts, error=reason)
         self._withheld.add((mail.sender, mail.target))
-        if attempts < settings.mail_attempts and not is_hopeless(mail, error):
+        if mail.kind == "attempt" and isinstance(error, InvalidState):  # a service waits for as long as it is paused
+            defer = partial(self._defer, mail, mail.attempts, settings.mail_backoff[-1], reason)
+            await self._record_failure(mail, defer)
+        elif attempts < settings.mail_attempts and not is_hopeless(mail, error):
             pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
             log.info("mail failed, will be tried again", pause_milliseconds=pause)
             await self._record_failure(mail, partial(self._defer, mail, attempts, pause, reason))
