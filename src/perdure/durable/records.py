@@ -220,7 +220,8 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     state: StateValue
     version_id: str
     sender: Address | None = None
-    """The instance that sent the event; ``None`` for a client, a timer of its own, or a service."""
+    """The instance that sent the event, and that the machine can answer; ``None`` for a client, a timer of its own, a
+    service, or the word that a persistent child has ended."""
 
 
 class IndexedInstance(msgspec.Struct, frozen=True, kw_only=True):

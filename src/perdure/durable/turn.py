@@ -220,8 +220,21 @@ def take_in(work: Work, message: TakeIn) -> Turn:
         sync=message.sync,
         scope=work.scope,
     )
-    work.absorb(step, {"type": ADOPT, "machineName": child.machine, "machineInstanceName": child.instance}, None)
+    work.absorb(step, adoption(message), None)
     return work.finish()
+
+
+def adoption(message: TakeIn) -> JsonObject:
+    """The adoption as the journal has it: all that it takes to make the macrostep again."""
+    child = message.child
+    event = {"type": ADOPT, "machineName": child.machine, "machineInstanceName": child.instance}
+    asked = {
+        "childId": message.child_id,
+        "detached": message.detached,
+        "autoForward": message.auto_forward,
+        "sync": message.sync,
+    }
+    return event | {option: value for option, value in asked.items() if value}
 
 
 def adopted(work: Work, message: Adopt) -> Turn:
@@ -340,11 +353,13 @@ class Work:
     def deliver(
         self, event: JsonObject, sender: Address | None, *, has_ended: bool = False, origin: Target | None = None
     ) -> None:
-        """The event's macrostep. Its sender, or ``origin`` in its place, can be answered, unless it ``has_ended``."""
+        """The event's macrostep. Its sender, or ``origin`` in its place, can be answered, unless it ``has_ended``: then
+        the journal names none, which tells a child that has failed from one that reports an error and goes on.
+        """
         origin = origin if sender is None or has_ended else origin_of(sender)
         scope = self.scope if origin is None else msgspec.structs.replace(self.scope, origin=origin)
         step = engine.transition(self.definition.machine, self.snapshot, event, scope=scope)
-        self.absorb(step, event, sender)
+        self.absorb(step, event, None if has_ended else sender)
 
     def lose_child(self, child_id: str) -> None:
         """A child was running when its process died or its time was up; it is never run again, and the machine is

@@ -210,6 +210,19 @@ def test_every_event_is_journalled_even_one_that_nothing_handles() -> None:
     assert (entry.sequence, entry.event, entry.state, entry.sender) == (2, {"type": "NOBODY"}, "a", PARENT)
 
 
+def test_the_journal_tells_a_child_that_reports_an_error_from_one_that_has_failed() -> None:
+    """The machine keeps the one and loses the other: whoever makes the macrostep again has to know."""
+    definition = define({"a": {"on": {"error.platform.kid": {}}}})
+    parent = run(definition, created(definition), TakeIn(child=PARENT, child_id="kid")).commit.record
+    escalated, failed = (
+        run(definition, parent, event("error.platform.kid", sender=PARENT, mail_id="mail-1", is_platform=has_failed))
+        for has_failed in (False, True)
+    )
+    assert escalated.commit.journal[0].sender == PARENT
+    assert failed.commit.journal[0].sender is None
+    assert ("kid" in escalated.commit.record.snapshot.children, failed.commit.record.snapshot.children) == (True, {})
+
+
 def test_ts_grows_strictly_even_when_the_clock_goes_back() -> None:
     definition = define({"a": {}})
     first = created(definition)
@@ -545,6 +558,19 @@ def test_the_host_application_lets_an_instance_adopt_another() -> None:
     assert kinds(commit.mail) == [("adopt", "parents/mother")]
     assert [entry.event["type"] for entry in commit.journal] == ["perdure.adopt"]
     assert commit.record.snapshot.children["kid"].instance == "mother"
+
+
+def test_the_journal_says_of_an_adoption_by_the_host_application_all_that_was_asked() -> None:
+    definition = define({"a": {}})
+    plain, full = (
+        run(definition, created(definition), wish).commit.journal[0].event
+        for wish in (
+            TakeIn(child=PARENT),
+            TakeIn(child=PARENT, child_id="kid", detached=True, auto_forward=True, sync=True),
+        )
+    )
+    assert plain == {"type": "perdure.adopt", "machineName": "parents", "machineInstanceName": "mother"}
+    assert full == plain | {"childId": "kid", "detached": True, "autoForward": True, "sync": True}
 
 
 def test_adopting_and_groups_are_in_the_commit() -> None:
