@@ -25,12 +25,14 @@ ACTS = 0.6
 NEAR = 5
 """So many of the latest children are spoken of."""
 
-Kind: TypeAlias = Literal["send", "delete", "paused", "running", "broadcast"]
+Kind: TypeAlias = Literal["send", "keyed", "delete", "paused", "running", "broadcast", "adopt", "redrive"]
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that a client or the host application does; to a group, if it is a broadcast."""
+    """Something that a client or the host application does; to a group, if it is a broadcast. Of an adoption ``event``
+    says who is adopted, and how.
+    """
 
     kind: Kind
     address: Address

@@ -18,7 +18,7 @@ from perdure.durable.records import InstanceRecord, JournalEntry, Mail
 from perdure.json_value import JsonObject, encode_json
 from perdure.statechart import step as engine
 from perdure.statechart.effect import Done, ParentTarget, Send
-from perdure.statechart.event import INIT
+from perdure.statechart.event import ESCALATED, INIT
 from tests.simulation.machines import CRYING, HOME, JOINING, LEAVING
 
 __all__ = ["Cry", "FamilyBook", "Life", "Tie"]
@@ -95,7 +95,10 @@ class FamilyBook:
         for parent, child_id in self.ties[commit.record.address]:
             for effect in (effect for step in steps for effect in step.effects):
                 if isinstance(effect, Send) and isinstance(effect.target, ParentTarget):
-                    said[parent, encode_json(effect.event)] += 1
+                    word = effect.event
+                    if word["type"] == ESCALATED:
+                        word = {"type": f"error.platform.{child_id}", "data": word.get("data")}
+                    said[parent, encode_json(word)] += 1
                 elif isinstance(effect, Done):
                     end: JsonObject = {"type": f"done.invoke.{child_id}", "data": effect.output}
                     said[parent, encode_json(end)] += 1
@@ -113,7 +116,7 @@ class FamilyBook:
         cries: list[JournalEntry] = []
         for entry in commit.journal:
             event_type = entry.event["type"]
-            if event_type == "CRIED":
+            if event_type == "CRIED" and record.address.machine == "clan":  # others are passed it on by their parent
                 self.heard[entry.event["number"], life] += 1
             if record.address.machine != "clan" or (before is not None and before.snapshot.status != "active"):
                 continue

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from perdure import Address
 from perdure.durable.family import standing
-from perdure.durable.records import InstanceRecord, Mail
-from perdure.statechart.event import UPDATE
+from perdure.durable.records import InstanceRecord, JournalEntry, Mail
+from perdure.statechart.event import ERROR_PLATFORM, UPDATE, snapshot_type
 from tests.simulation.families import ORG
 from tests.simulation.world import RandomWorld
 
-__all__ = ["broadcasts_broken", "ties_broken", "updates_broken"]
+__all__ = ["broadcasts_broken", "errors_broken", "ties_broken", "updates_broken"]
 
 
 def broadcasts_broken(world: RandomWorld, records: dict[Address, InstanceRecord], dead: list[Mail]) -> list[str]:
@@ -69,20 +71,38 @@ def counts_on(records: dict[Address, InstanceRecord], parent: Address, child_id:
 def updates_broken(world: RandomWorld, records: dict[Address, InstanceRecord], dead: list[Mail]) -> list[str]:
     """A parent that asked for it knows where each living child stands."""
     latest = {
-        (mail.sender, mail.target, mail.event["id"]): mail.id
+        (mail.sender, mail.target, mail.event["type"], mail.event.get("id")): mail.id
         for mail in world.store.mail_sent()
-        if mail.event is not None and mail.event["type"] == UPDATE
+        if mail.event is not None and mail.event["type"].startswith("xstate.")
     }
     buried = {mail.id for mail in dead}
     found = []
     for address, record in records.items():
         for child in record.snapshot.children.values():
             kid = Address(ORG, child.source, child.instance or "")
-            if address.machine != "clan" or record.snapshot.status != "active" or not child.sync:
+            if address.machine not in ("clan", "boss") or record.snapshot.status != "active":
                 continue
             if kid not in records or records[kid].snapshot.status != "active":
                 continue
+            if not child.sync and address.machine == "clan":
+                continue
+            word = (UPDATE, child.id) if child.sync else (snapshot_type(child.id), None)
             known = record.snapshot.context["known"].get(child.id)
-            if known != standing(records[kid].snapshot) and latest.get((kid, address, child.id)) not in buried:
+            if known != standing(records[kid].snapshot) and latest.get((kid, address, *word)) not in buried:
                 found.append(f"{address} has {known} of its child {child.id}, which is at {records[kid].snapshot}")
     return found
+
+
+def errors_broken(journals: dict[Address, list[JournalEntry]]) -> list[str]:
+    """An error that a child has reported is heard once by each parent that had it, as the journals of both say."""
+    heard = Counter(
+        (address, entry.event["type"], entry.event["data"]["number"])
+        for address, entries in journals.items()
+        for entry in entries
+        if entry.event["type"].startswith(ERROR_PLATFORM) and "number" in (entry.event.get("data") or {})
+    )
+    return [
+        f"{address} has heard {event_type} of {number} {times} times"
+        for (address, event_type, number), times in heard.items()
+        if times > 1
+    ]

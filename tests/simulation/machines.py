@@ -27,6 +27,8 @@ from perdure import (
     stop,
 )
 from perdure.durable.upgrade import Migration
+from tests.simulation.shadows import aide, boss
+from tests.simulation.trials import Service, trier
 
 __all__ = ["CRYING", "HOME", "JOINING", "LEAVING", "NEWER_NAMES", "REFUSED_KIDS", "definitions", "migration"]
 
@@ -253,11 +255,16 @@ def migration(machine: str, to_label: str, *, is_willing: Callable[[], object] =
 
 
 def definitions(
-    *, is_accepted: Callable[[], bool], act: Callable[..., Any], service: Callable[..., Any], is_newer: bool = False
+    *,
+    is_accepted: Callable[[], bool],
+    act: Callable[..., Any],
+    service: Callable[..., Any],
+    trial: Service,
+    is_newer: bool = False,
 ) -> dict[str, Definition]:
     """The machines by name; of newer versions only those that have one.
 
-    ``is_accepted`` may raise; ``act`` and ``service`` see context and event.
+    ``is_accepted`` may raise; ``act`` and ``service`` see context and event, ``trial`` is tried again.
     """
 
     def may_be(request: WriteRequest) -> bool:
@@ -273,6 +280,9 @@ def definitions(
         "kid": KID,
         "clan": clan(is_accepted),
         "ward": WARD,
+        "trier": trier(REMEMBER, trial),
+        "boss": boss(REMEMBER, kid_name),
+        "aide": aide(REMEMBER, is_accepted),
     }
     if is_newer:
         configs = {name: renamed(configs[name], names) for name, names in NEWER_NAMES.items()}
@@ -280,7 +290,7 @@ def definitions(
         name: Definition(
             machine=create_machine({"id": name, **config}, actions={"act": act}),
             allow_read=lambda request: True,
-            allow_write=may_be if name in ("kid", "ward") else (lambda request: True),
+            allow_write=may_be if name in ("kid", "ward", "aide") else (lambda request: True),
         )
         for name, config in configs.items()
     }

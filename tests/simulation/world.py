@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from perdure import Address, Definition, Migration, PerdureError, Runtime, RuntimeSettings
+from perdure import Address, Meta, PerdureError, Runtime, RuntimeSettings
 from perdure.durable.limits import Limits
 from perdure.durable.records import OrgRecord
 from perdure.durable.store import Store
@@ -27,9 +27,13 @@ from perdure.hosts.in_process import InProcessHost
 from perdure.testing.faulty_store import Faults, with_faults
 from perdure.testing.simulated_clock import CountingEntropy, SimulatedClock
 from tests.simulation.families import ORG, Act, Families
-from tests.simulation.machines import NEWER_NAMES, definitions, migration
+from tests.simulation.machines import definitions, migration
+from tests.simulation.offices import Offices
 from tests.simulation.process import Process, tasks_belong_to_their_process
+from tests.simulation.regressions import BEFORE_TRADES
+from tests.simulation.replay import AllVersions
 from tests.simulation.store import AuditedStore, Disk, Wear, as_store
+from tests.simulation.trades import Trades
 
 __all__ = ["ORG", "UNKNOWN_LIFE", "Bugs", "RandomWorld", "Reading", "Request"]
 
@@ -40,7 +44,8 @@ TWINS = 0.15
 MORTAL = 0.6
 """How often a runtime is given an end: so many steps, of all its tasks together, up to ``STEPS_MAX``."""
 STEPS_MAX = 600
-REST_SECONDS_MAX = 600
+REST_SECONDS_MAX = 6_000
+"""Mail to a child that never came to be is given up one piece after the other."""
 UNKNOWN_LIFE = -1
 """Of what began while a delete was under way, which may take effect before it or after."""
 
@@ -113,27 +118,6 @@ class Site:
     faults: Faults
 
 
-class Replayed:
-    """The code of the machines for replays: what is replayed has been accepted once."""
-
-    def __init__(self, act: Callable[..., Any], service: Callable[..., Any]) -> None:
-        self._definitions: dict[str, Definition] = {}
-        self._migrations: dict[str, Migration] = {}
-        for label in ("1", "2"):
-            found = definitions(is_accepted=lambda: True, act=act, service=service, is_newer=label == "2")
-            for name, definition in found.items():
-                version_id = Runtime.embedded_version_id(ORG, name, label)
-                self._definitions[version_id] = definition
-                if name in NEWER_NAMES:
-                    self._migrations[version_id] = migration(name, label)
-
-    def definition(self, version_id: str) -> Definition:
-        return self._definitions[version_id]
-
-    def migration(self, version_id: str) -> Migration:
-        return self._migrations[version_id]
-
-
 @dataclass
 class RandomWorld:
     seed: int
@@ -150,11 +134,12 @@ class RandomWorld:
         self.chance = random.Random(self.seed)
         self.clock = ClockOnTheWall()
         self.entropy = CountingEntropy()
-        self.code = Replayed(self._act, self._serve)
+        services: dict[str, Any] = {"act": self._act, "service": self._serve, "trial": self._try}
+        self.code = AllVersions(**services)
         self.store = AuditedStore(self.clock.now, self.code)
         self.clock.moved = self.store.clock_moved
-        self.definitions = definitions(is_accepted=self._is_accepted, act=self._act, service=self._serve)
-        self.newer = definitions(is_accepted=self._is_accepted, act=self._act, service=self._serve, is_newer=True)
+        self.definitions = definitions(is_accepted=self._is_accepted, **services)
+        self.newer = definitions(is_accepted=self._is_accepted, **services, is_newer=True)
         self.moves = random.Random(f"upgrades of {self.seed}")
         """Chance of its own, so that what else happens does not depend on it."""
         self.addresses = [
@@ -163,7 +148,11 @@ class RandomWorld:
             for number in range(INSTANCES)
         ]
         self.families = Families(self.seed)
+        self.trades = Trades(self.seed)
+        self.has_trades = self.seed not in BEFORE_TRADES
+        self.offices = Offices(self)
         self.is_live = True
+        self._is_alone = True
         self._numbers = itertools.count(1)
         self._moments = itertools.count(1)
         self._performed: set[tuple[str, int]] = set()
@@ -204,16 +193,33 @@ class RandomWorld:
     async def _perform(self, kind: str, event: dict[str, Any]) -> int:
         """Nothing is performed that was not committed, nor anything twice."""
         number: int = event["number"]
-        if (kind, number) in self._performed:
-            self.found(f"{kind} {number} was performed twice")
-        self._performed.add((kind, number))
-        journals = [await self.store.journal(address, cursor=None, limit=10_000) for address in self.addresses]
         is_deleted = any(
             request.number == number and request.life < self.deletes.get(request.address, 0)
             for request in self.requests
         )
+        if (kind, number) in self._performed and not (is_deleted and self.offices.is_keyed(number)):
+            self.found(f"{kind} {number} was performed twice")
+        self._performed.add((kind, number))
+        journals = [await self.store.journal(address, cursor=None, limit=10_000) for address in self.addresses]
         if not is_deleted and not any(entry.event.get("number") == number for page in journals for entry in page.rows):
             self.found(f"{kind} {number} was performed without its commit")
+        return number
+
+    async def _try(self, context: dict[str, Any], event: dict[str, Any], meta: Meta) -> int:
+        """Fails, ends, hangs and takes too long, until it does what it is for."""
+        number: int = event["number"]
+        book, chance = self.store.trials, self.trades.chance
+        for wrong in book.ran(number, meta.idempotency_key, meta.attempt, context, is_alone=self._is_alone):
+            self.found(wrong)
+        self.tell(f"attempt {meta.attempt} at trial {number} begins")
+        kind = chance.random() if self.is_live else 1.0
+        if kind < 0.3:
+            raise ValueError("no luck")
+        if kind < 0.35:
+            raise asyncio.CancelledError
+        if kind < 0.75:
+            await self.clock.sleep(chance.choice((1, 500, 5_000, 60_000)))
+        book.returned(number)
         return number
 
     # -- epochs ------------------------------------------------------------------------------------
@@ -315,7 +321,13 @@ class RandomWorld:
             there = [each for each in self.addresses if await self.store.load(each) is not None]
             if there:
                 clients.append(site.process.run(tolerant(self._move, runtime, self.moves.choice(there))))
-        await self._family_step(site, clients)
+        self._is_alone = is_alone
+        acts = [self.families.next_act(self._numbers)]
+        if self.has_trades:
+            acts.append(self.trades.next_act(self._numbers, self.families.clans, self.families.kids))
+        for act in acts:
+            if act is not None:
+                await self._act_besides(act, site, clients)
         if kind < 0.13:
             await self._let_time_pass(self.chance.choice((1, 100, 1_000, 4_000, 30_000)))
         elif kind < 0.15:
@@ -344,30 +356,27 @@ class RandomWorld:
                     [sending, asyncio.create_task(spin(self.chance.randint(1, 60)))], return_when="FIRST_COMPLETED"
                 )
 
-    async def _family_step(self, site: Site, clients: list[asyncio.Task[None]]) -> None:
-        """Now and then something among relatives and in groups, besides what else happens."""
-        act, runtime = self.families.next_act(self._numbers), site.runtime
-        if act is None:
-            return
-        address = act.address
-        if act.kind == "send" and (address in self.families.clans or await self.store.load(address) is not None):
-            clients.append(site.process.run(self._send(runtime, address, act.event)))
+    async def _act_besides(self, act: Act, site: Site, clients: list[asyncio.Task[None]]) -> None:
+        """Now and then something among relatives, in groups and among those that work, besides what else happens."""
+        address, runtime = act.address, site.runtime
+        work: Coroutine[Any, Any, None] | None = None
+        if act.kind == "send":
+            if address in self._everybody() or await self.store.load(address) is not None:
+                work = self._send(runtime, address, act.event)
         elif act.kind == "delete":
-            clients.append(site.process.run(self._delete(runtime, address)))
+            work = self._delete(runtime, address)
         elif act.kind in ("paused", "running"):
-            clients.append(site.process.run(tolerant(runtime.set_status, address, act.kind)))
+            work = tolerant(runtime.set_status, address, act.kind)
         elif act.kind == "broadcast":
-            clients.append(site.process.run(self._broadcast(runtime, act)))
-
-    async def _broadcast(self, runtime: Runtime, act: Act) -> None:
-        """What the host application is told that it has sent is on its way."""
-        self.tell(f"the host broadcasts {act.event} to {act.address.instance}")
-        try:
-            await runtime.broadcast(ORG, act.address.instance, act.event)
-        except PerdureError:
-            return
-        if act.event["number"] not in self.store.families.cries:
-            self.found(f"broadcast {act.event} was acknowledged, and is not in the store")
+            work = self.offices.broadcast(runtime, act)
+        elif act.kind == "adopt":
+            work = self.offices.adopt(runtime, act)
+        elif act.kind == "redrive":
+            work = self.offices.redrive(runtime)
+        elif act.kind == "keyed":
+            work = self.offices.keyed(runtime, act)
+        if work is not None:
+            clients.append(site.process.run(work))
 
     async def _move(self, runtime: Runtime, address: Address) -> None:
         """Let an instance have the one version or the other, now or with its next event."""
@@ -397,28 +406,38 @@ class RandomWorld:
         return event
 
     async def _send(self, runtime: Runtime, address: Address, event: dict[str, Any]) -> None:
-        if await self.store.load(address) is None:
-            await self.clock.advance(1)  # two lives of an instance differ in the time of their beginning
-            await tolerant(runtime.create_instance, address)
-        life = self._life(address)
-        request = Request(address, event["number"], life, next(self._moments))
-        self.requests.append(request)
+        await self.bring_to_life(runtime, address)
+        request = self.request(address, event["number"])
         self.tell(f"{address} is sent {event}")
         try:
             answer = await runtime.send(address, event)
         except PerdureError as error:
             self.tell(f"{address} does not take {event['number']}: {error}")
             return
-        request.ended_at, request.ts = next(self._moments), answer.ts
-        self.tell(f"{address} has taken {event['number']}, ts {answer.ts}")
-        if UNKNOWN_LIFE != life == self._life(address):
+        self.answered(request, answer.ts)
+        if self.is_of_now(address, request.life):
             entries = (await self.store.journal(address, cursor=None, limit=10_000)).rows
             times = sum(entry.event.get("number") == event["number"] and entry.event == event for entry in entries)
             if times != 1:
                 self.found(f"{event} to {address} was acknowledged, and is in the journal {times} times")
 
+    async def bring_to_life(self, runtime: Runtime, address: Address) -> None:
+        if await self.store.load(address) is None:
+            await self.clock.advance(1)  # two lives of an instance differ in the time of their beginning
+            await tolerant(runtime.create_instance, address)
+
+    def request(self, address: Address, number: int) -> Request:
+        """A client is about to send an event."""
+        self.requests.append(Request(address, number, self.life(address), next(self._moments)))
+        return self.requests[-1]
+
+    def answered(self, request: Request, ts: float) -> None:
+        """It was told that its event is applied."""
+        request.ended_at, request.ts = next(self._moments), ts
+        self.tell(f"{request.address} has taken {request.number}, ts {ts}")
+
     async def _read(self, runtime: Runtime, address: Address) -> None:
-        life, begun_at = self._life(address), next(self._moments)
+        life, begun_at = self.life(address), next(self._moments)
         answer = await runtime.read(address)
         self.readings.append(Reading(address, life, begun_at, answer.ts))
 
@@ -431,8 +450,12 @@ class RandomWorld:
         finally:
             self.deleting[address] -= 1
 
-    def _life(self, address: Address) -> int:
+    def life(self, address: Address) -> int:
         return UNKNOWN_LIFE if self.deleting[address] else self.deletes.get(address, 0)
+
+    def is_of_now(self, address: Address, life: int) -> bool:
+        """Whether the instance lives that life, for certain."""
+        return UNKNOWN_LIFE != life == self.life(address)
 
     # -- rest --------------------------------------------------------------------------------------
 
@@ -452,7 +475,7 @@ class RandomWorld:
 
     def _everybody(self) -> list[Address]:
         """Whom clients know, but for children that others have named."""
-        return [*self.addresses, *self.families.clans]
+        return [*self.addresses, *self.families.clans, *self.trades.triers, *self.trades.bosses]
 
     async def _until_idle(self, runtime: Runtime) -> None:
         for _ in range(REST_SECONDS_MAX):
