@@ -23,14 +23,26 @@ from perdure import Address, Runtime, assign, create_machine, send
 from perdure.bootstrap import DEFAULT_ORG
 from perdure.bootstrap import open as open_perdure
 from perdure.durable.commit import Commit
-from perdure.durable.records import InstanceRecord, JournalEntry
+from perdure.durable.records import InstanceRecord, JournalEntry, Mail
 from perdure.statechart.snapshot import Snapshot, encode_snapshot
 from perdure.stores.sqlite.connection import connect_writer, create_file
 from perdure.stores.sqlite.queries import QUERIES
+from perdure.stores.sqlite.rows import mail_row
 from perdure.stores.sqlite.schema import Schema, bring_up_to_date
 from perdure.stores.sqlite.writes import PreparedCommit
 
-__all__ = ["BareLoop", "Rate", "fill", "growth", "hot", "library", "timers", "versus_bare"]
+__all__ = [
+    "BareLoop",
+    "Rate",
+    "beside_pending",
+    "fill",
+    "growth",
+    "hot",
+    "library",
+    "set_aside",
+    "timers",
+    "versus_bare",
+]
 
 MACHINE = "toggle"
 FILLER = "x" * 900
@@ -183,9 +195,9 @@ async def hot(folder: Path, senders: int, seconds: float) -> Rate:
 # -- timers ------------------------------------------------------------------------------------------------------------
 
 
-async def timers(folder: Path, count: int, instances: int = 1_000) -> list[float]:
-    """How many milliseconds late each of so many timers came that were due within one second, sorted."""
-    late: list[float] = []
+@contextlib.asynccontextmanager
+async def alarm_clocks(path: Path, late: list[float], alarms: int = 1) -> AsyncIterator[Runtime]:
+    """perdure with a machine that sets so many alarms when told, and notes how late each was, in milliseconds."""
     runtime: Runtime
 
     def rang(context: dict[str, Any], event: dict[str, Any]) -> None:
@@ -194,19 +206,86 @@ async def timers(folder: Path, count: int, instances: int = 1_000) -> list[float
     alarm = send(
         lambda context, event: {"type": "RANG", "due": event["due"]}, delay=lambda context, event: event["delay"]
     )
-    on = {"SET": {"actions": [alarm] * (count // instances)}, "RANG": {"actions": "rang"}}
+    on = {"SET": {"actions": [alarm] * alarms}, "RANG": {"actions": "rang"}}
     machine = create_machine({"id": "alarm", "context": {}, "on": on}, actions={"rang": rang})
-    url = f"sqlite:///{folder / 'timers.db'}"
-    async with open_perdure(url, [("alarm", machine)]) as runtime:
+    async with open_perdure(f"sqlite:///{path}", [("alarm", machine)]) as runtime:
+        yield runtime
+
+
+async def timers(folder: Path, count: int, instances: int = 1_000) -> tuple[list[float], float]:
+    """How many milliseconds late each of so many timers came that were due within one second, sorted; and how many
+    seconds of the processor's time they took in all.
+    """
+    late: list[float] = []
+    async with alarm_clocks(folder / f"timers-{instances}.db", late, count // instances) as runtime:
         addresses = [Address(DEFAULT_ORG, "alarm", f"i{number}") for number in range(instances)]
-        await asyncio.gather(*(runtime.create_instance(address) for address in addresses))
-        begin = runtime.clock.now() + 10_000
-        for number, address in enumerate(addresses):
-            due = begin + 1_000 * number / instances
-            await runtime.send(address, {"type": "SET", "due": due, "delay": due - runtime.clock.now()})
+        for begin in range(0, instances, 500):
+            await asyncio.gather(*(runtime.create_instance(address) for address in addresses[begin : begin + 500]))
+        begin_at = runtime.clock.now() + 2_000 + 5 * instances
+
+        async def set_alarms(number: int) -> None:
+            due = begin_at + 1_000 * number / instances
+            await runtime.send(addresses[number], {"type": "SET", "due": due, "delay": due - runtime.clock.now()})
+
+        for begin in range(0, instances, 500):
+            await asyncio.gather(*map(set_alarms, range(begin, begin + 500)))
+        gc.collect()
+        await asyncio.sleep((begin_at - runtime.clock.now()) / 1000 - 0.2)
+        cpu = time.process_time()
         while len(late) < count:  # noqa: ASYNC110 - the timers do not know that they are measured
             await asyncio.sleep(0.05)
-    return sorted(late)
+        cpu = time.process_time() - cpu
+    return sorted(late), cpu
+
+
+async def set_aside(path: Path, pending: int) -> None:
+    """Let so many timers be pending that are due in the days to come."""
+    async with alarm_clocks(path, []) as runtime:
+        await runtime.create_instance(Address(DEFAULT_ORG, "alarm", "patient"))
+        tomorrow = runtime.clock.now() + 86_400_000
+    connection = connect_writer(path, busy_timeout_ms=5000, size_bytes_max=None)
+    for begin in range(0, pending, 10_000):
+        connection.execute("BEGIN IMMEDIATE")
+        numbers = range(begin, min(pending, begin + 10_000))
+        connection.executemany(QUERIES["send_mail"], (mail_row(distant_timer(number, tomorrow)) for number in numbers))
+        connection.execute("COMMIT")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def distant_timer(number: int, begin: float) -> Mail:
+    address = Address(DEFAULT_ORG, "alarm", f"p{number % 100_000}")
+    return Mail(
+        id=f"distant-{number}",
+        kind="event",
+        sender=address,
+        target=address,
+        due_at=begin + number,
+        event={"type": "RANG", "due": begin + number, "filler": FILLER[:100]},
+        send_id="alarm",
+        is_delayed=True,
+    )
+
+
+async def beside_pending(path: Path) -> dict[str, float]:
+    """Among the timers that are pending: how long it takes to start, how late 1,000 timers are that are due one after
+    the other within five seconds, and the memory that it took this process.
+    """
+    began = time.perf_counter()
+    late: list[float] = []
+    async with alarm_clocks(path, late) as runtime:
+        address = Address(DEFAULT_ORG, "alarm", "patient")
+        await runtime.read(address)
+        started = time.perf_counter() - began
+        due = runtime.clock.now() + 3_000
+        for _ in range(1_000):
+            due += 5
+            await runtime.send(address, {"type": "SET", "due": due, "delay": due - runtime.clock.now()})
+        while len(late) < 1_000:  # noqa: ASYNC110 - the timers do not know that they are measured
+            await asyncio.sleep(0.05)
+    late.sort()
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"start_ms": started * 1000, "p50": late[500], "p99": late[990], "worst": late[-1], "megabytes": megabytes}
 
 
 # -- growth ------------------------------------------------------------------------------------------------------------
