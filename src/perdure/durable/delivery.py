@@ -27,7 +27,6 @@ even when all is well, since the computer's clock may be set, and other processe
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -81,7 +80,7 @@ class Delivery:
         self._near = NearTimers(self._limits.timers_ahead_max)
         self._in_flight: dict[str, Mail] = {}
         """The messages that were handed to residents and are not applied yet."""
-        self._in_flight_to: Counter[Address] = Counter()
+        self._in_flight_to: dict[Address, int] = {}
         self._held_back: set[Address] = set()
         """Receivers of which mail was left in the store, since enough of it was in flight."""
         self._withheld: set[Pair] = set()
@@ -177,7 +176,7 @@ class Delivery:
         """This message is in a resident's hands; do not hand it out again."""
         if mail.id not in self._in_flight:
             self._in_flight[mail.id] = mail
-            self._in_flight_to[mail.target] += 1
+            self._in_flight_to[mail.target] = self._in_flight_to.get(mail.target, 0) + 1
 
     @contextmanager
     def withholding(self, sender: Address, receiver: Address) -> Iterator[None]:
@@ -434,26 +433,26 @@ class Delivery:
             mail = near.take(now)
             if mail is None:
                 return
-            pair = (mail.sender, mail.target)
-            if self._left and (pair in self._left or mail.target in self._left):
+            if self._left and (mail.target in self._left or (mail.sender, mail.target) in self._left):
                 continue
             if not self._offer(mail):
-                self._left.add(mail.target if mail.target in self._held_back else pair)
+                self._left.add(mail.target if mail.target in self._held_back else (mail.sender, mail.target))
         if near.next_due <= now:
             self._is_saturated = True
 
     def _offer(self, mail: Mail) -> bool:
         """Hand a message to its receiver. False if it is left in the store, which is asked again in time."""
-        pair = (mail.sender, mail.target)
         if mail.id in self._in_flight:
             return True
-        if pair in self._withheld:
-            self._passed_over.add(pair)
+        if self._withheld and (mail.sender, mail.target) in self._withheld:
+            self._passed_over.add((mail.sender, mail.target))
             return False
-        if self._in_flight_to[mail.target] >= self._limits.in_flight_per_instance_max:
+        in_flight = self._in_flight_to.get(mail.target, 0)
+        if in_flight >= self._limits.in_flight_per_instance_max:
             self._held_back.add(mail.target)
             return False
-        self.claim(mail)
+        self._in_flight[mail.id] = mail
+        self._in_flight_to[mail.target] = in_flight + 1
         self._runtime.submit(mail.target, Envelope(message_of(mail), mail=mail))
         return True
 

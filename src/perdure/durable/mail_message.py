@@ -21,7 +21,8 @@ def message_of(mail: Mail) -> Message:
     if mail.kind == "attempt":
         event = mail.event or {}
         return AttemptDue(child_id=event["id"], session=event["session"], mail_id=mail.id)
-    is_own = mail.sender in (mail.target, host_address(mail.sender.org))  # nobody needs permission for these
+    # Nobody needs permission for these.
+    is_own = mail.sender == mail.target or mail.sender == host_address(mail.sender.org)
     claims = None if mail.is_platform or is_own else sender_claims(mail.sender)
     if mail.kind == "create" and mail.creation is not None:
         return Create(
