@@ -71,11 +71,35 @@ async def commit_until_the_disk_fails(store: SqliteStore) -> None:
     say("closed")
 
 
+async def commit_until_the_database_cannot_grow(store: SqliteStore) -> None:
+    """Create large instances until a checkpoint cannot write them to the database; the log has room for them."""
+    await store.open()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (80_000_000, resource.RLIM_INFINITY))
+    created = 0
+    try:
+        while True:
+            people = [Address("org-a", "person", f"person-{created + number}") for number in range(20)]
+            await asyncio.gather(
+                *(store.commit(commit_at(1, person, context={"filler": "x" * 40_000})) for person in people)
+            )
+            created += len(people)
+    except StoreError as error:
+        say(f"created {created}")
+        say(f"refused {error}")
+    say(f"log {store.path.with_name(store.path.name + '-wal').stat().st_size}")
+    late = [store.commit(commit_at(1, address)) for address in INSTANCES]
+    outcomes = await asyncio.gather(*late, return_exceptions=True)
+    say(f"later {sorted({type(outcome).__name__ for outcome in outcomes})}")
+    await store.close()
+
+
 def say(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
+PROGRAMS = (commit_for_ever, hold_open, commit_until_the_disk_fails, commit_until_the_database_cannot_grow)
+
 if __name__ == "__main__":
-    programs = {program.__name__: program for program in (commit_for_ever, hold_open, commit_until_the_disk_fails)}
+    programs = {program.__name__: program for program in PROGRAMS}
     name, path, inline_commit_ms = sys.argv[1:]
     asyncio.run(programs[name](SqliteStore(Path(path), inline_commit_ms=float(inline_commit_ms))))

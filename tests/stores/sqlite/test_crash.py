@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from perdure.durable.records import Address
 from perdure.errors import StoreError
 from perdure.stores.sqlite import SqliteStore
 from tests.stores.sqlite.children import INSTANCES
@@ -93,4 +94,25 @@ async def test_a_failing_disk_fails_all_commits_and_loses_none_that_returned(
     assert record is not None
     assert committed == f"committed {record.sequence}"
     assert record.sequence > 10
+    await store.close()
+
+
+@pytest.mark.slow
+@WHOEVER_COMMITS
+async def test_a_disk_that_fails_a_checkpoint_fails_all_commits_and_loses_none_that_returned(
+    tmp_path: Path, inline_commit_ms: float
+) -> None:
+    path = tmp_path / "perdure.db"
+    child = start("commit_until_the_database_cannot_grow", path, inline_commit_ms)
+    said, _ = child.communicate(timeout=60)
+    created, refused, log, later = said.splitlines()
+    assert "disk" in refused
+    assert int(log.removeprefix("log ")) < 80_000_000, "it was not the log that found no room"
+    assert later == "later ['StoreError']"
+    store = SqliteStore(path)
+    await store.open()
+    page = await store.list_instances("org-a", "person", cursor=None, limit=100_000)
+    assert len(page.rows) >= int(created.removeprefix("created ")) > 1000
+    for row in page.rows:
+        assert await store.load(Address("org-a", "person", row.name)) is not None
     await store.close()

@@ -90,8 +90,8 @@ class Writing:
         self.threads.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
 
 
-def writer_of_file(path: Path) -> Writer:
+def writer_of_file(path: Path, *, checkpoints: bool = True) -> Writer:
     """A writer on a file with the tables of the store, for a test's own thread."""
-    connection = connect_writer(path, busy_timeout_ms=10, size_bytes_max=None)
+    connection = connect_writer(path, busy_timeout_ms=10, size_bytes_max=None, checkpoints=checkpoints)
     bring_up_to_date(connection, path, Schema.of_folder())
     return Writer(connection, path, pace=Pace(0), clock=SystemClock(), busy_timeout_ms=10)

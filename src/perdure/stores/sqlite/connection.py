@@ -15,6 +15,7 @@ from perdure.errors import StoreError
 
 __all__ = [
     "check_path",
+    "connect_checkpointer",
     "connect_reader",
     "connect_writer",
     "create_file",
@@ -68,8 +69,13 @@ def create_file(path: Path) -> None:
         raise StoreError(f"cannot open {path} for writing: {error.strerror}") from error
 
 
-def connect_writer(path: Path, *, busy_timeout_ms: int, size_bytes_max: int | None) -> sqlite3.Connection:
-    """The connection that writes. Raises ``sqlite3.Error``, or ``StoreError`` where the file cannot have a log."""
+def connect_writer(
+    path: Path, *, busy_timeout_ms: int, size_bytes_max: int | None, checkpoints: bool = True
+) -> sqlite3.Connection:
+    """The connection that writes. Raises ``sqlite3.Error``, or ``StoreError`` where the file cannot have a log.
+
+    With ``checkpoints``, commits bring the log into the database whenever it has become long.
+    """
     connection = _connect(path, busy_timeout_ms)
     try:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -79,7 +85,7 @@ def connect_writer(path: Path, *, busy_timeout_ms: int, size_bytes_max: int | No
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_PER_CHECKPOINT}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_PER_CHECKPOINT if checkpoints else 0}")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_KEPT}")
         if size_bytes_max is not None:
             (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
@@ -98,6 +104,14 @@ def truncate_log(path: Path, *, busy_timeout_ms: int) -> bool:
         return not is_busy
     finally:
         connection.close()
+
+
+def connect_checkpointer(path: Path, *, busy_timeout_ms: int) -> sqlite3.Connection:
+    """A connection that brings the log into the database. Raises ``sqlite3.Error``."""
+    connection = _connect(path, busy_timeout_ms)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # finds the log
+    return connection
 
 
 def connect_reader(path: Path, *, busy_timeout_ms: int) -> sqlite3.Connection:

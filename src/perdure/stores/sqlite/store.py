@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -31,8 +32,10 @@ from perdure.durable.records import (
 from perdure.errors import InvalidState
 from perdure.stores.sqlite import rows, writes
 from perdure.stores.sqlite.access import AccessQueries
+from perdure.stores.sqlite.checkpoints import READER_PATIENCE_MS, Checkpointer
 from perdure.stores.sqlite.connection import (
     check_path,
+    connect_checkpointer,
     connect_reader,
     connect_writer,
     create_file,
@@ -85,7 +88,8 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
         self._inline_commit_ms = inline_commit_ms
         self._clock = clock or SystemClock()
         self._lock = FileLock(self.path)
-        self._threads: list[ConnectionThread] = []
+        self._threads: list[threading.Thread] = []
+        self._checkpointer: Checkpointer | None = None
         self._emptying = asyncio.Lock()
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -104,25 +108,31 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
         )
         self._write_inbox, self._read_inbox = WriteInbox(loop, writer), Inbox(loop)
         self._threads.append(ConnectionThread("perdure-sqlite-writer", self._write_inbox, writer))
-        for number, connection in enumerate(connections[1:], start=1):
+        self._checkpointer = Checkpointer(writer, connections[1], self.path)
+        for number, connection in enumerate(connections[2:], start=1):
             reader = Reader(connection, self.path)
             self._threads.append(ConnectionThread(f"perdure-sqlite-reader-{number}", self._read_inbox, reader))
+        self._checkpointer.start()
         for thread in self._threads:
             thread.start()
 
     def _connect(self) -> list[sqlite3.Connection]:
-        """The writer's connection and the readers', of a file that is locked and up to date."""
+        """The writer's connection, the checkpoints' and the readers', of a file that is locked and up to date."""
         check_path(self.path)
         self._lock.acquire()
         connections: list[sqlite3.Connection] = []
         try:
             create_file(self.path)
             writer = connect_writer(
-                self.path, busy_timeout_ms=self._busy_timeout_ms, size_bytes_max=self._size_bytes_max
+                self.path,
+                busy_timeout_ms=self._busy_timeout_ms,
+                size_bytes_max=self._size_bytes_max,
+                checkpoints=False,
             )
             connections.append(writer)
             bring_up_to_date(writer, self.path, Schema.of_folder())
-            while len(connections) < 1 + self._readers:
+            connections.append(connect_checkpointer(self.path, busy_timeout_ms=READER_PATIENCE_MS))
+            while len(connections) < 2 + self._readers:
                 connections.append(connect_reader(self.path, busy_timeout_ms=self._busy_timeout_ms))
         except BaseException as error:
             for connection in connections:
@@ -134,14 +144,15 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
         return connections
 
     async def close(self) -> None:
-        if self._write_inbox is None or self._read_inbox is None:
+        if self._write_inbox is None or self._read_inbox is None or self._checkpointer is None:
             return
         self._write_inbox.close(1)
         self._read_inbox.close(self._readers)
-        threads, self._threads = self._threads, []
+        self._checkpointer.end()
+        threads, self._threads = [self._checkpointer, *self._threads], []
         for thread in threads:
             await asyncio.to_thread(thread.join)
-        self._write_inbox = self._read_inbox = None
+        self._write_inbox = self._read_inbox = self._checkpointer = None
         self._lock.release()
 
     # -- instances -----------------------------------------------------------------------------------------------

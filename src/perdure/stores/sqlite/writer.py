@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from perdure.clock import TimerClock
 from perdure.durable.records import Address
+from perdure.errors import StoreError
 from perdure.stores.sqlite.inbox import Failed, Outcome, Work
 from perdure.stores.sqlite.pace import Pace
 from perdure.stores.sqlite.threads import Done, attempt, done
@@ -31,6 +32,7 @@ __all__ = ["KEYS_MAX", "Writer"]
 
 KEYS_MAX = 16_384
 """Instances whose keys are remembered, those first heard of longest ago forgotten first: a few megabytes."""
+PAGE_BYTES = 4096
 
 
 class Writer:
@@ -48,21 +50,39 @@ class Writer:
         self._is_patient = True
         """Whether the connection waits for other programs that write to the file. It is made so."""
         self._keys: dict[Address, int] = {}
+        self._pages = 0.0
+        self._rows_changed = connection.total_changes
+        self._pages_max = float("inf")
+        self._after_pages: Callable[[], object] = int
+        self._condemned: str | None = None
+
+    def call_after_pages(self, pages: int, call: Callable[[], object]) -> None:
+        """Call, on whichever thread commits, each time about so many pages have been written."""
+        self._pages_max, self._after_pages = pages, call
+
+    def condemn(self, reason: str) -> None:
+        """Use the connection no more: what it would write could be lost."""
+        with self.lock:
+            self._condemned = reason
 
     def serve(self, works: Sequence[Work[Any]]) -> Done:
         """Do a group of work on the writer's thread, after other programs if need be."""
         with self.lock:
-            return done(self._write_patiently, works, self._path)
+            return self._refused(works) or done(self._write_patiently, works, self._path)
 
     def serve_at_once(self, works: Sequence[Work[Any]]) -> Done | None:
         """Do a group of work on the event loop's thread, or nothing of it when it would have to wait for others."""
         if not self.lock.acquire(blocking=False):
             return None
         try:
-            came = done(self._write_at_once, works, self._path)
+            came = self._refused(works) or done(self._write_at_once, works, self._path)
         finally:
             self.lock.release()
         return None if came.is_busy else came
+
+    def _refused(self, works: Sequence[Work[Any]]) -> Done | None:
+        reason = self._condemned
+        return None if reason is None else Done([Failed(StoreError(reason)) for _ in works], reason)
 
     def write(self, works: Sequence[Work[Any]]) -> tuple[list[Outcome], float]:
         """Do all the work in one transaction: the outcomes, and how many milliseconds ``COMMIT`` took.
@@ -87,6 +107,9 @@ class Writer:
             raise
         took = self._clock.elapsed() - began
         self._learn(works, outcomes)
+        if self._pages >= self._pages_max:
+            self._pages = 0.0
+            self._after_pages()
         return outcomes, took
 
     def _write_patiently(self, works: Sequence[Work[Any]]) -> list[Outcome]:
@@ -133,10 +156,16 @@ class Writer:
         return not isinstance(attempt(self.connection, partial(advance_together, commits=commits)), Failed)
 
     def _learn(self, works: Sequence[Work[Any]], outcomes: Sequence[Outcome]) -> None:
-        """Remember the keys that commits have come upon, now that they stand."""
+        """Remember the keys that commits have come upon, now that they stand, and how much was written."""
         keys = self._keys
+        rows_changed = self.connection.total_changes
+        self._pages += rows_changed - self._rows_changed
+        self._rows_changed = rows_changed
         for work, outcome in zip(works, outcomes, strict=True):
-            if isinstance(work, PreparedCommit) and isinstance(outcome, int) and keys.get(work.address) != outcome:
+            if not isinstance(work, PreparedCommit) or isinstance(outcome, Failed):
+                continue
+            self._pages += work.bytes // PAGE_BYTES
+            if keys.get(work.address) != outcome:
                 keys.pop(work.address, None)
                 if len(keys) >= KEYS_MAX:
                     del keys[next(iter(keys))]

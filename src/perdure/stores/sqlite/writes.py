@@ -45,27 +45,32 @@ class PreparedCommit(msgspec.Struct, frozen=True):
     mail: list[Row]
     is_plain: bool
     """Whether there is nothing but the above, and the instance exists: see ``advance_together``."""
-    weight: float
-    """About how many bytes are written; ``HEAVY`` where it depends on what is in the store."""
+    bytes: int
+    """About how many are written."""
     cancelled: tuple[str, ...] = ()
     cancels_all: bool = False
     memberships: MembershipChanges | None = None
     indexes: frozenset[IndexValue] | None = None
     receipt: Row | None = None
 
+    @property
+    def weight(self) -> float:
+        """For the event loop: ``HEAVY`` where it depends on what is in the store."""
+        return self.bytes if self.memberships is None else HEAVY
+
     @classmethod
     def of(cls, commit: Commit) -> PreparedCommit:
         instance = instance_row(commit)
         journal = [entry_row(entry) for entry in commit.journal]
         mail = [mail_row(mail) for mail in commit.mail] if commit.mail else []
-        weight: float = len(instance[-1]) + sum([_ENTRY_BYTES + len(event) for _, _, event, *_ in journal])
+        size = len(instance[-1]) + sum([_ENTRY_BYTES + len(event) for _, _, event, *_ in journal])
         if mail:
-            weight += sum([_MAIL_BYTES + len(row[9] or "") + len(row[10] or "") for row in mail])
+            size += sum([_MAIL_BYTES + len(row[9] or "") + len(row[10] or "") for row in mail])
         address, expected = commit.record.address, commit.expected_sequence
         has_memberships = commit.cancels_all or commit.leaves or commit.joins
         if not (has_memberships or commit.cancelled or commit.indexes is not None or commit.receipt is not None):
             is_plain = expected is not None
-            return cls(address, expected, instance, journal, commit.consumed, mail, is_plain, weight)
+            return cls(address, expected, instance, journal, commit.consumed, mail, is_plain, size)
         return cls(
             address,
             expected,
@@ -74,7 +79,7 @@ class PreparedCommit(msgspec.Struct, frozen=True):
             commit.consumed,
             mail,
             is_plain=False,
-            weight=HEAVY if has_memberships else weight,
+            bytes=size,
             cancelled=commit.cancelled,
             cancels_all=commit.cancels_all,
             memberships=MembershipChanges(commit) if has_memberships else None,
