@@ -8,7 +8,7 @@ revive them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perdure.clock import Clock
@@ -86,19 +86,12 @@ class Authenticator:
         self._tokens: BoundedCache[str, _VerifiedToken] = BoundedCache(settings.tokens_cached_max)
         self._keys_forgotten = 0
 
-    async def by_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
-        """The caller of an HTTP request.
+    async def by_headers(self, headers: Mapping[bytes, bytes]) -> Principal:
+        """The caller of an HTTP request, by its headers.
 
         Raises ``InvalidToken``, ``OrgMismatch``, and for an act-as header ``MissingScope`` and ``InvalidParameter``.
         """
-        authorization = org = act_as = None
-        for name, value in headers:
-            if name == b"authorization":
-                authorization = value
-            elif name == _ORG_HEADER:
-                org = value
-            elif name == _ACT_HEADER:
-                act_as = value
+        authorization, org, act_as = headers.get(b"authorization"), headers.get(_ORG_HEADER), headers.get(_ACT_HEADER)
         if authorization is None:
             raise InvalidToken("the request has no token: send the header `authorization: Bearer <token>`")
         scheme, _, token = authorization.decode("latin-1").partition(" ")

@@ -66,9 +66,8 @@ def routes(services: Services) -> list[Route]:
 async def answer_document(call: Call) -> Answer:
     if call.header("authorization") is None:
         return Answer(200, _public_document())
-    principal = await call.services.authenticator.by_headers(call.scope["headers"])
-    principal.require_scope(_MACHINES_SCOPE)
-    machines = await _typed_machines(call.services, principal.org)
+    await call.authenticate(_MACHINES_SCOPE)
+    machines = await _typed_machines(call.services, call.org)
     return ok(openapi_document(version("perdure"), machines=machines))
 
 

@@ -56,7 +56,7 @@ class HttpApiEndpoint:
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(self._services, None, scope, receive)
+        call = Call(self._services, scope, receive)
         machine = checked_name(call.path("machineSlug"), "machineSlug")
         slug = checked_name(call.path("slug"), "slug")
         request = await _request(call)

@@ -37,15 +37,22 @@ class ClientGone(Exception):
 
 
 class Call:
-    """One authenticated request, as its handler sees it."""
+    """One request, as its handler sees it; authenticated, if its operation asks for that."""
 
-    __slots__ = ("_principal", "_receive", "scope", "services")
+    __slots__ = ("_principal", "_receive", "headers", "scope", "services")
 
-    def __init__(self, services: Services, principal: Principal | None, scope: Scope, receive: Receive) -> None:
+    def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
         self.services = services
         self.scope = scope
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        """By their names in lower case; of several with one name the last."""
         self._receive = receive
-        self._principal = principal
+        self._principal: Principal | None = None
+
+    async def authenticate(self, scopes: tuple[str, ...]) -> None:
+        """Learn who calls. Raises ``MissingScope`` without one of ``scopes``, and what the authenticator raises."""
+        self._principal = await self.services.authenticator.by_headers(self.headers)
+        self._principal.require_scope(scopes)
 
     @property
     def principal(self) -> Principal:
@@ -81,22 +88,15 @@ class Call:
         return values[0] if values else None
 
     def header(self, name: str) -> str | None:
-        """The first header of this name, which is given in lower case."""
-        encoded = name.encode()
-        for key, value in self.scope["headers"]:
-            if key == encoded:
-                text: str = value.decode("latin-1")
-                return text
-        return None
+        """A header, by its name in lower case."""
+        value = self.headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
 
     @property
     def idempotency_key(self) -> str | None:
         """What the caller calls this request, so that it may be made again."""
-        for name, value in self.scope["headers"]:
-            if name == _IDEMPOTENCY_HEADER:
-                key: str = value.decode("latin-1")
-                return key
-        return None
+        value = self.headers.get(_IDEMPOTENCY_HEADER)
+        return None if value is None else value.decode("latin-1")
 
     @property
     def cursor(self) -> str | None:
@@ -124,9 +124,9 @@ class Call:
 
     def receive_within(self, bytes_max: int) -> Receive:
         """This request's ``receive``, which raises ``BodyTooLarge`` at the first sign of more than ``bytes_max``."""
-        for name, value in self.scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > bytes_max:
-                raise BodyTooLarge(f"the body has {int(value)} bytes; at most {bytes_max} are accepted")
+        announced = self.headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > bytes_max:
+            raise BodyTooLarge(f"the body has {int(announced)} bytes; at most {bytes_max} are accepted")
         received = 0
 
         async def receive() -> Message:
@@ -144,12 +144,15 @@ class Call:
     async def raw_body(self, bytes_max: int) -> bytes:
         """The request's bytes. Raises ``BodyTooLarge``."""
         receive = self.receive_within(bytes_max)
-        parts: list[bytes] = []
-        while True:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+        parts = [body]
+        while message.get("more_body", False):
             message = await receive()
             parts.append(message.get("body", b""))
-            if not message.get("more_body", False):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
 
 def checked_name(name: str, parameter: str) -> str:
@@ -191,9 +194,8 @@ class Resource:
         operation = self._operations.get(scope["method"])
         if operation is None:
             raise MethodNotAllowed(scope["method"], self._allowed)
-        principal = None
+        call = Call(self._services, scope, receive)
         if operation.scopes:
-            principal = await self._services.authenticator.by_headers(scope["headers"])
-            principal.require_scope(operation.scopes)
-        answer = await operation.handler(Call(self._services, principal, scope, receive))
+            await call.authenticate(operation.scopes)
+        answer = await operation.handler(call)
         await answer.write(send)
