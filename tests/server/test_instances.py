@@ -9,7 +9,6 @@ import hmac
 from collections.abc import AsyncIterator
 
 import httpx
-import msgspec
 import pytest
 
 from perdure import Limits
@@ -384,7 +383,7 @@ async def test_a_request_beyond_the_mailbox_answers_429_and_says_when_to_try_aga
     client: httpx.AsyncClient, world: World
 ) -> None:
     address = await world.create_light()
-    world.runtime.settings = msgspec.structs.replace(world.runtime.settings, limits=Limits(inbox_max=1))
+    world.runtime.limits = Limits(inbox_max=1)
     path = f"/machines/{address.machine}/i/{address.instance}/events"
     answers = await asyncio.gather(*(client.post(path, json={"event": "SWITCH"}) for _ in range(9)))
     refused = [answer for answer in answers if answer.status_code != 200]
