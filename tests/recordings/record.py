@@ -7,12 +7,17 @@ again::
     python -m tests.recordings.record
 
 Clock and ids are simulated, so that running it twice writes the same bytes. It uses of perdure only what the first
-schema's release had: to record an older one, run it with that release on ``PYTHONPATH``.
+schema's release had, and what each later one has brought only with that (``newer_rows``): to record an older release,
+run it with that one on ``PYTHONPATH``. Versions 2 to 8 were made so, each by the last commit before the next schema::
+
+    git archive COMMIT src | tar x -C OLDER
+    PYTHONPATH=OLDER/src:. python -m tests.recordings.record
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -26,6 +31,7 @@ from perdure.durable.store import Store
 from perdure.hosts.in_process import InProcessHost
 from perdure.stores.sqlite import SqliteStore
 from perdure.testing.simulated_clock import CountingEntropy, SimulatedClock
+from tests.recordings.newer_rows import fill_newer, newer_answers
 
 __all__ = ["BELL", "CLAPPER", "FOLDER", "PAUSED", "answers", "record"]
 
@@ -108,6 +114,7 @@ async def fill(path: Path) -> dict[str, Any]:
         for event in ("HANG", "ANNOY", "RING"):
             await runtime.send(BELL, event)
         await runtime.idle()
+        await fill_newer(schema_version(path), store, runtime, BELLS_SOURCE)
         return await answers(store)
 
 
@@ -129,8 +136,16 @@ async def answers(store: Store) -> dict[str, Any]:
         said[f"{address}"] = await store.load(address)
         said[f"journal of {address}"] = (await store.journal(address, cursor=None, limit=99)).rows
         said[f"mail to {address}"] = await store.pending_mail(address)
+    said |= await newer_answers(store)
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(said))
     return plain
+
+
+def schema_version(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        (version,) = database.execute("SELECT max(version) FROM schema_version").fetchone()
+    assert isinstance(version, int)
+    return version
 
 
 def record(folder: Path = FOLDER) -> Path:
@@ -139,7 +154,7 @@ def record(folder: Path = FOLDER) -> Path:
         path = Path(scratch) / "perdure.db"
         said = asyncio.run(fill(path))
         database = sqlite3.connect(path)
-        (version,) = database.execute("SELECT max(version) FROM schema_version").fetchone()
+        version = schema_version(path)
         (application_id,) = database.execute("PRAGMA application_id").fetchone()
         dump = "\n".join(database.iterdump())
         database.close()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from perdure import Runtime, RuntimeSettings
+from perdure.durable.records import IndexQuery, host_address
 from perdure.durable.store import Store
 from perdure.errors import InvalidState, StoreError
 from perdure.hosts.in_process import InProcessHost
@@ -19,6 +20,7 @@ from perdure.stores.sqlite import SqliteStore
 from perdure.stores.sqlite.schema import Schema
 from perdure.testing.simulated_clock import CountingEntropy, SimulatedClock
 from perdure.testing.store_contract import StoreContract
+from tests.recordings.newer_rows import KEYED, MEMBERS, MOVED, MOVED_VERSION, ORG, RETRIED
 from tests.recordings.record import BELL, CLAPPER, FOLDER, PAUSED, answers, record
 
 RECORDINGS = sorted(FOLDER.glob("schema_*.sql"))
@@ -72,14 +74,23 @@ def missing(recorded: Any, found: Any, path: str = "$") -> list[str]:
     return [] if recorded == found else [f"{path}: {recorded!r} was recorded, {found!r} is answered"]
 
 
-def test_first_schema_is_recorded_with_rows_in_every_table() -> None:
-    first = RECORDINGS[0]
-    assert first.stem == "schema_0001"
+def version_of(recording: Path) -> int:
+    return int(recording.stem.removeprefix("schema_"))
+
+
+def test_every_schema_before_todays_is_recorded() -> None:
+    recorded = [version_of(recording) for recording in RECORDINGS]
+    assert recorded == list(range(1, len(recorded) + 1))
+    assert len(recorded) >= Schema.of_folder().version - 1
+
+
+def test_schema_is_recorded_with_rows_in_every_table(recording: Path) -> None:
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(first.read_text(encoding="utf-8"))
+        database.executescript(recording.read_text(encoding="utf-8"))
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         assert len(tables) > 8
         empty = [table for table in tables if not database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]]
+        assert database.execute("SELECT max(version) FROM schema_version").fetchone() == (version_of(recording),)
     assert empty == []
 
 
@@ -127,6 +138,53 @@ async def test_recorded_status_and_deletion_work_as_before(runtime: Runtime) -> 
     assert (await runtime.send(PAUSED, "RING")).state == "ringing"
     await runtime.delete_instance(BELL)
     assert await runtime.store.pending_mail(BELL) == []
+
+
+async def test_recorded_instance_moves_to_the_version_it_was_to_have_at_its_next_event(
+    recording: Path, runtime: Runtime
+) -> None:
+    since(recording, 4)
+    assert (await runtime.inspect(MOVED)).desired_version_id == MOVED_VERSION
+    state = await runtime.send(MOVED, "RING")
+    assert (state.state, state.context["moved"]) == ("ringing", True)
+    record = await runtime.inspect(MOVED)
+    assert (record.version_id, record.desired_version_id) == (MOVED_VERSION, None)
+    found = await runtime.store.query_index(ORG, "bells", "note", IndexQuery(), cursor=None, limit=9)
+    assert [(row.name, row.value) for row in found.rows] == [("moved", "\u266b")]
+
+
+async def test_recorded_receipt_answers_the_request_made_again(recording: Path, runtime: Runtime) -> None:
+    since(recording, 6)
+    before = await runtime.store.load(KEYED)
+    again = await runtime.send(KEYED, "RING", idempotency_key="recorded")
+    assert (again.state, again.context["rung"]) == ("ringing", 1)
+    assert await runtime.store.load(KEYED) == before, "nothing is applied twice"
+
+
+async def test_recorded_broadcast_goes_on_to_each_member_once(recording: Path, runtime: Runtime) -> None:
+    since(recording, 8)
+    await runtime.idle()
+    for member in MEMBERS:
+        assert (await runtime.read(member)).context["sung"] == 1
+    assert not await runtime.store.is_broadcasting(host_address(ORG))
+
+
+async def test_recorded_service_that_waited_for_its_second_attempt_is_tried_again(
+    recording: Path, runtime: Runtime
+) -> None:
+    since(recording, 8)
+    clock = runtime.clock
+    assert isinstance(clock, SimulatedClock)
+    assert (await runtime.read(RETRIED)).state == "busy"
+    await clock.advance(60_000)
+    await runtime.idle()
+    assert (await runtime.read(RETRIED)).state == "done"
+
+
+def since(recording: Path, version: int) -> None:
+    """Ends the test for databases of schemas that could not have the rows in question."""
+    if version_of(recording) < version:
+        pytest.skip(f"there was no such thing before schema {version}")
 
 
 async def test_newer_database_is_refused_by_name_and_left_alone(recording: Path, tmp_path: Path) -> None:

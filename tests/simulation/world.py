@@ -97,7 +97,7 @@ class ClockOnTheWall(SimulatedClock):
         self.moved: Callable[[], None] = lambda: None
 
     def now(self) -> float:
-        return super().now() + self.shift
+        return round(super().now() + self.shift, 6)  # a sum of floats may stay the same though time has passed
 
     def set_by(self, milliseconds: float) -> None:
         """Set it forward, or back."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
 __all__ = ["KeyedRequests"]
 
 logger = get_logger("perdure.durable")
+
+FIRST_FIELDS = ("event", "auth_context", "sender", "is_platform", "mail_id", "chain", "receipt", "origin")
+FORMS: dict[type, tuple[tuple[str, ...], ...]] = {
+    Create: (("version_id", "context", "auth_context", "sender", "parents", "mail_id", "chain", "receipt"),),
+    Deliver: ((*FIRST_FIELDS, "session", "is_share"), FIRST_FIELDS),
+}
+"""Which fields of a message fingerprints are made of, the present ones first. Written down, though most of them say
+nothing of a request, so that a field more does not make a request that is tried again another one.
+"""
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -53,14 +63,14 @@ class KeyedRequests:
             raise InvalidParameter(
                 "an idempotency key has 1 to 255 printable ASCII characters and no blank", "idempotency-key"
             )
-        place, fingerprint = (address, key), fingerprint_of(message)
+        place, fingerprints = (address, key), fingerprints_of(message)
         running = self._running.get(place)
         if running is None:
             # A task of its own: the request goes on when its first caller hangs up, and others may wait for it.
-            task = asyncio.create_task(self._perform(address, key, fingerprint, message), name=f"request {key}")
+            task = asyncio.create_task(self._perform(address, key, fingerprints, message), name=f"request {key}")
             task.add_done_callback(lambda ended: self._ended(place, ended))
-            running = self._running[place] = (fingerprint, task)
-        self._check(running[0], fingerprint, address, key)
+            running = self._running[place] = (fingerprints[0], task)
+        self._check(running[0], fingerprints, address, key)
         return await asyncio.shield(running[1])
 
     def _ended(self, place: tuple[Address, str], task: asyncio.Task[InstanceState]) -> None:
@@ -68,19 +78,21 @@ class KeyedRequests:
         if not task.cancelled():
             task.exception()  # nobody may wait for it any more
 
-    async def _perform(self, address: Address, key: str, fingerprint: str, message: Create | Deliver) -> InstanceState:
+    async def _perform(
+        self, address: Address, key: str, fingerprints: tuple[str, ...], message: Create | Deliver
+    ) -> InstanceState:
         runtime, now = self._runtime, self._runtime.clock.now()
         expired_before = now - runtime.settings.receipt_lifetime
-        known = await self._answered(address, key, fingerprint, expired_before)
+        known = await self._answered(address, key, fingerprints, expired_before)
         if known is not None:
             return known
-        receipt = Receipt(key=key, fingerprint=fingerprint, at=now, answer=b"", expired_before=expired_before)
+        receipt = Receipt(key=key, fingerprint=fingerprints[0], at=now, answer=b"", expired_before=expired_before)
         envelope = Envelope(msgspec.structs.replace(message, receipt=receipt), settles=True)
         runtime.submit(address, envelope)
         try:
             record = await envelope.answer
         except ReceiptExists:  # another process was faster, or an acknowledgement was lost
-            known = await self._answered(address, key, fingerprint, expired_before)
+            known = await self._answered(address, key, fingerprints, expired_before)
             if known is None:
                 raise
             return known
@@ -94,12 +106,12 @@ class KeyedRequests:
         return state_of(record)
 
     async def _answered(
-        self, address: Address, key: str, fingerprint: str, expired_before: float
+        self, address: Address, key: str, fingerprints: tuple[str, ...], expired_before: float
     ) -> InstanceState | None:
         receipt = await self._runtime.store.receipt(address, key)
         if receipt is None or receipt.at < expired_before:
             return None
-        self._check(receipt.fingerprint, fingerprint, address, key)
+        self._check(receipt.fingerprint, fingerprints, address, key)
         answer = decode_answer(receipt.answer)
         return InstanceState(
             address=address,
@@ -110,14 +122,20 @@ class KeyedRequests:
             done=answer.done,
         )
 
-    def _check(self, known: str, fingerprint: str, address: Address, key: str) -> None:
-        if known != fingerprint:
+    def _check(self, known: str, fingerprints: tuple[str, ...], address: Address, key: str) -> None:
+        if known not in fingerprints:
             raise IdempotencyKeyReused(
                 f"the idempotency key {key!r} stands for another request to {address}: take a fresh one"
             )
 
 
-def fingerprint_of(message: Create | Deliver) -> str:
-    """Of all that a request says, and of who says it."""
-    said = msgspec.structs.replace(message, receipt=None)
+def fingerprints_of(message: Create | Deliver) -> tuple[str, ...]:
+    """Of all that a request says, and of who says it: the one that goes on its receipt, and those that the same request
+    was given by earlier releases, whose receipts count as well.
+    """
+    return tuple(fingerprint(message, fields) for fields in FORMS[type(message)])
+
+
+def fingerprint(message: Create | Deliver, fields: Sequence[str]) -> str:
+    said = {name: None if name == "receipt" else getattr(message, name) for name in fields}
     return hashlib.sha256(msgspec.json.encode([type(message).__name__, said], order="sorted")).hexdigest()
