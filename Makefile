@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS ?= true
 PYTEST := $(BIN)/python -m pytest
 TYPED := src tests $(wildcard examples benchmarks)
 # The part of the code whose every branch has to be seen by a test.
-PURE := src/perdure/statechart/*,src/perdure/durable/turn.py,src/perdure/durable/attempt_turn.py,src/perdure/durable/outbox.py,src/perdure/durable/family.py
+PURE := src/perdure/statechart/*,src/perdure/durable/turn.py,src/perdure/durable/plain_turn.py,src/perdure/durable/kept.py,src/perdure/durable/attempt_turn.py,src/perdure/durable/outbox.py,src/perdure/durable/family.py
 
 .PHONY: help
 help: ## list these targets

@@ -68,6 +68,7 @@ class AuditedStore(MemoryStore):
         self.failures += applied_otherwise(before, commit, taken)
         for mail_id in commit.consumed:
             self._check_delivery(letters[mail_id], letters)
+            del letters[mail_id]  # what shares a commit with it comes after it
         self.applied += commit.consumed
         self.void |= removed - set(commit.consumed)
         self.sent += commit.mail

@@ -8,6 +8,8 @@ given. A commit touches one instance. A message to another instance leaves in ``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from perdure.durable.indexes import IndexValue
@@ -16,7 +18,7 @@ from perdure.durable.upkeep_records import Receipt
 from perdure.errors import PerdureError
 from perdure.statechart.effect import Effect
 
-__all__ = ["Commit", "Turn"]
+__all__ = ["Commit", "Turn", "joined"]
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,3 +58,17 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """To be performed before those, with the code of the version that the instance had before this turn."""
     refused: PerdureError | None = None
     """The message itself was not applied, though the commit stands: the instance ended over a lost child."""
+    is_plain: bool = False
+    """Whether the commit holds nothing but a snapshot, journal entries and consumed mail."""
+
+
+def joined(turns: Sequence[Turn]) -> Turn:
+    """Turns of one instance as one, each begun where the one before it ended, all but the last of them plain."""
+    first, last = turns[0].commit, turns[-1].commit
+    commit = msgspec.structs.replace(
+        last,
+        expected_sequence=first.expected_sequence,
+        consumed=tuple(mail_id for turn in turns for mail_id in turn.commit.consumed),
+        journal=tuple(entry for turn in turns for entry in turn.commit.journal),
+    )
+    return Turn(commit=commit, effects=tuple(effect for turn in turns for effect in turn.effects))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from perdure.durable.message import Message
 from perdure.durable.records import InstanceRecord, Mail
+from perdure.json_value import json_copy
 
 __all__ = ["Envelope"]
 
@@ -47,7 +50,8 @@ class Envelope:
         self.is_last_word = is_last_word
         """Whether it is the word of that child's end."""
         self.settles = settles
-        """Whether the answer waits until the instance has settled, or is given once the commit is durable."""
+        """Whether the answer waits until the instance has settled, and is a record of its own; or is given once the
+        commit is durable."""
         self.is_external = is_external
         """Whether it moves the processing deadline: true of clients, timers and other instances."""
         self.applied_ts = 0.0
@@ -78,6 +82,10 @@ class Envelope:
         self._end(None, error)
 
     def succeed(self, record: InstanceRecord | None) -> None:
+        if self.settles and record is not None:
+            # Whoever waits looks at it later. Machine code that runs before may change the context that it is shown.
+            snapshot = msgspec.structs.replace(record.snapshot, context=json_copy(record.snapshot.context))
+            record = msgspec.structs.replace(record, snapshot=snapshot)
         self._end(record, None)
 
     def _end(self, record: InstanceRecord | None, error: Exception | None) -> None:

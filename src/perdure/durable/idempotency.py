@@ -103,7 +103,7 @@ class KeyedRequests:
                 await runtime.store.amend_receipt(address, key, encode_answer(record))
             except StoreError as error:
                 logger.warning("a receipt keeps the state of its commit", instance=str(address), error=text_of(error))
-        return state_of(record)
+        return state_of(record, is_own=True)
 
     async def _answered(
         self, address: Address, key: str, fingerprints: tuple[str, ...], expired_before: float

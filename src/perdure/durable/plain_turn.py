@@ -55,4 +55,4 @@ def plain_turn(
         snapshot_json=snapshot_json,
         journal=(entry,),
     )
-    return Turn(commit=commit, effects=step.effects)
+    return Turn(commit=commit, effects=step.effects, is_plain=True)

@@ -17,26 +17,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from perdure.actors.actor import error_data
 from perdure.durable.commit import Turn
-from perdure.durable.deletion import delete_instance
 from perdure.durable.envelope import Envelope
-from perdure.durable.message import AttemptDue, Create, Deliver, Message
-from perdure.durable.observing import commit_traced, effects_span, outcome_of, run_traced, traced
-from perdure.durable.own_mail import nothing_precedes
-from perdure.durable.records import Address, InstanceRecord, Mail, VersionRecord
-from perdure.durable.running_services import RunningServices, lost_children
-from perdure.durable.upgrade import UpgradePath
+from perdure.durable.message import AttemptDue, Deliver
+from perdure.durable.observing import outcome_of, run_traced
+from perdure.durable.records import Address, InstanceRecord
+from perdure.durable.running_services import RunningServices
+from perdure.durable.turn_taking import TurnTaking
 from perdure.errors import (
     InvalidState,
     MailboxFull,
     MailGone,
     PerdureError,
+    ReceiptExists,
     SequenceConflict,
     StoreError,
     text_of,
@@ -58,13 +55,11 @@ __all__ = ["Resident"]
 
 logger = get_logger("perdure.durable")
 
-CONFLICT_RETRIES = 20
-"""Lost compare-and-swaps in a row before a message fails; more than that is not a race but a fault."""
 STORE_RETRY_MILLISECONDS = 1000.0
 """Pause before the word of a child is tried again that a failing store could not take."""
 
 
-class Resident:
+class Resident(TurnTaking):
     """One instance in memory. Implements ``perdure.durable.host.World`` for its effects."""
 
     def __init__(self, runtime: Runtime, address: Address) -> None:
@@ -79,6 +74,8 @@ class Resident:
         """From the first one on."""
         self._output = runtime.machine_logs.output_of(address)
         self._deadline = 0.0
+        self._one_by_one = 0
+        """How many of the messages that are taken next must not share a commit."""
         self._arrival: asyncio.Future[None] | None = None
         """What it waits for, while it waits: a message, or the end of something that runs."""
         self.loop = asyncio.create_task(self._live(), name=address.instance)
@@ -174,6 +171,8 @@ class Resident:
                     await asyncio.sleep(0)
                     if not self._inbox and self._has_settled:
                         break
+                elif len(self._inbox) > 1 and await self._take_several():
+                    pass
                 else:
                     await self._take(self._inbox.popleft())
         except Exception as error:
@@ -256,116 +255,71 @@ class Resident:
             raise
         if envelope.is_last_word:
             self._forget_child(envelope)
-        if envelope.mail is not None:
-            self._runtime.delivery.applied(envelope.mail)
-        if envelope.is_external:
-            self._deadline = self._runtime.clock.now() + self._runtime.settings.processing_timeout
+        self._applied(envelope, self._record)
         if envelope.settles:
-            envelope.applied_ts = 0.0 if self._record is None else self._record.ts
             self._unanswered.append(envelope)
         else:
             envelope.succeed(self._record)
 
-    # -- a turn ------------------------------------------------------------------------------------
+    async def _take_several(self) -> bool:
+        """Handle the first messages of the inbox with one commit; false when the first has to be taken alone."""
+        if self._one_by_one > 0:
+            self._one_by_one -= 1
+            return False
+        turns, refusal = await self._turns_at_hand(self._inbox)
+        if turns and not await self._take_together([self._inbox.popleft() for _ in turns], turns):
+            return False
+        if refusal is not None:
+            await self._fail_waiting(self._inbox[0], refusal)
+        return bool(turns) or refusal is not None
 
-    async def _run(self, envelope: Envelope) -> InstanceRecord | None:
-        """The turn, against the newest record: after a lost race it is computed again."""
-        runtime, message = self._runtime, envelope.message
-        assert message is not None
-        for _ in range(CONFLICT_RETRIES):
-            began = runtime.clock.now()
-            record = self._record_at_hand(message) or await self._load(message)
-            if self._is_void(envelope):
-                return record  # the newest record knows no such child
-            if isinstance(message, Create):
-                version_id = await runtime.version_for(self.address.org, self.address.machine, message.version_id)
-                message = msgspec.structs.replace(message, version_id=version_id)
-            elif record is None and envelope.mail is not None and envelope.mail.kind in ("stop", "share"):
-                await runtime.store.drop_mail(envelope.mail.id)  # what is not there needs no stopping, nor is missed
-                return None
-            elif record is None:
-                raise await runtime.absent(self.address)
-            else:
-                version_id = record.version_id
-            version = runtime.version_at_hand(version_id) or await runtime.version(version_id)
-            upgrade = None
-            if record is not None and runtime.upgrades.may_concern(record, message) and not self._runs_actions:
-                # It has not settled while actions of the present version run.
-                upgrade = await runtime.upgrades.path_for(record, message)
-            try:
-                turn, computed = await self._turn(version, record, message, upgrade)
-                if runtime.tracer.is_on:
-                    turn = traced(runtime, turn)
-                    await commit_traced(runtime, turn.commit)
-                else:
-                    await runtime.store.commit(turn.commit)
-            except SequenceConflict:
-                runtime.meters.conflicts += 1
-                runtime.forget(self.address)
-                continue
-            except MailGone:
-                runtime.forget(self.address)
-                raise
-            except Exception:
-                # User code may have changed the context it was shown; and the commit may have happened all the same,
-                # with mail that nobody knows of.
-                runtime.forget(self.address)
-                runtime.delivery.wake()
-                raise
-            durable = runtime.clock.now()
-            await self._committed(turn, version, durable)
-            if turn.refused is not None:
-                raise turn.refused
-            runtime.meters.committed(began, computed, durable)
-            if envelope.mail is not None and envelope.mail.is_delayed:
-                runtime.meters.timer_lateness.observe(max(durable - envelope.mail.due_at, 0.0))
-            return turn.commit.record
-        raise SequenceConflict(f"{self.address} was changed by others {CONFLICT_RETRIES} times in a row")
-
-    async def _turn(
-        self, version: VersionRecord, record: InstanceRecord | None, message: Message, upgrade: UpgradePath | None
-    ) -> tuple[Turn, float]:
-        """The turn, and when it was computed."""
-        runtime = self._runtime
-        now = runtime.clock.now()
-        runtime.watchdog.begin(self.address, message, now)
+    async def _take_together(self, envelopes: list[Envelope], turns: list[Turn]) -> bool:
+        """Make the turns of these messages durable and answer them; false when nothing has happened, and they are back
+        in the inbox, to be taken one by one."""
         try:
-            turn = await runtime.host.turn(
-                version,
-                self.address,
-                record,
-                message,
-                now=now,
-                fresh_name=runtime.fresh_name,
-                lost=lost_children(record, self._services) if record is not None and record.snapshot.children else (),
-                limits=runtime.settings.limits,
-                upgrade=upgrade,
-            )
-        finally:
-            computed = runtime.clock.now()
-            runtime.watchdog.end(computed)
-        return turn, computed
+            await self._run_together(turns)
+        except (SequenceConflict, MailGone, ReceiptExists):
+            self._one_by_one = len(envelopes) - 1
+            self._inbox.extendleft(reversed(envelopes))
+            return False
+        except Exception as error:
+            self._inbox.extendleft(reversed(envelopes))
+            for envelope in envelopes:
+                if envelope in self._inbox:  # or else it waits behind one that has failed
+                    await self._fail_waiting(envelope, error)
+            return True
+        except BaseException:
+            self._inbox.extendleft(reversed(envelopes))  # closing: answered with all the others that wait
+            raise
+        has_settled = self._has_settled
+        for envelope, turn in zip(envelopes, turns, strict=True):
+            self._applied(envelope, turn.commit.record)
+            if envelope.settles and not has_settled:
+                self._unanswered.append(envelope)
+            else:
+                envelope.succeed(turn.commit.record)
+        return True
 
-    def _record_at_hand(self, message: Message) -> InstanceRecord | None:
-        """The newest record, if it is certain that nothing runs here that it does not know."""
-        record = self._runtime.record_at_hand(self.address)
-        if record is not self._record or isinstance(message, Create):
-            return None
-        return record if self._services is None or self._services.are_nothing else None
+    async def _fail_waiting(self, envelope: Envelope, error: Exception) -> None:
+        """A message of the inbox has failed."""
+        self._inbox.remove(envelope)
+        try:
+            await self._failed(envelope, error)
+        except BaseException:
+            self._inbox.appendleft(envelope)  # closing: answered with all the others that wait
+            raise
 
-    async def _load(self, message: Message) -> InstanceRecord | None:
-        """The newest record. What runs here and is not of this record, or not of this life of the instance, is
-        stopped."""
-        if isinstance(message, Create):
-            self._runtime.forget(self.address)  # another process may have deleted it
-        record = await self._runtime.record(self.address)
-        if record is None or (self._record is not None and self._record.life != record.life):
-            self._end_services()
-        elif self._services is not None:
-            self._services.keep_only(record)
-        if record is not None and record is not self._record:
-            self._runtime.remember(record)
-        return record
+    def _applied(self, envelope: Envelope, record: InstanceRecord | None) -> None:
+        """The message has led to this record, durably."""
+        now = self._runtime.clock.now()
+        if envelope.mail is not None:
+            self._runtime.delivery.applied(envelope.mail)
+            if envelope.mail.is_delayed:
+                self._runtime.meters.timer_lateness.observe(max(now - envelope.mail.due_at, 0.0))
+        if envelope.is_external:
+            self._deadline = now + self._runtime.settings.processing_timeout
+        if envelope.settles:
+            envelope.applied_ts = 0.0 if record is None else record.ts
 
     def _is_void(self, envelope: Envelope) -> bool:
         """Whether it is word of a child that was stopped meanwhile."""
@@ -378,65 +332,6 @@ class Resident:
     @property
     def _runs_actions(self) -> bool:
         return self._services is not None and not self._services.actions_are_idle
-
-    async def _committed(self, turn: Turn, version: VersionRecord, now: float) -> None:
-        """The commit is durable: tell the watchers, have its mail delivered, perform its effects."""
-        record, mail = turn.commit.record, turn.commit.mail
-        self._record = record
-        self._runtime.remember(record)
-        self._runtime.watchers.publish(record)
-        if mail and (self._services is not None or any(item.kind == "attempt" for item in mail)):
-            self._have_services().keep_mail(mail)
-        if mail or turn.commit.cancelled or turn.commit.cancels_all:
-            self._runtime.delivery.committed(turn.commit)
-        try:
-            if turn.effects or turn.effects_before:
-                await self._perform(turn, version, now)
-        except Exception:
-            # The transition stands; failing its request would say otherwise.
-            logger.exception("effects failed", instance=str(self.address))
-        if mail:
-            own = [
-                item for item in mail if item.target == self.address and not item.is_delayed and item.kind == "event"
-            ]
-            if own:
-                with self._runtime.delivery.withholding(self.address, self.address):
-                    await self._take_own_mail(own)
-
-    async def _perform(self, turn: Turn, version: VersionRecord, now: float) -> None:
-        runtime, record = self._runtime, turn.commit.record
-        after = version if record.version_id == version.id else await runtime.version(record.version_id)
-        runtime.watchdog.begin(self.address, record.sequence, now)
-        try:
-            with effects_span(runtime, turn):
-                runtime.host.perform(version, turn.effects_before, self)
-                runtime.host.perform(after, turn.effects, self)
-        finally:
-            runtime.watchdog.end(runtime.clock.now())
-
-    async def _take_own_mail(self, own: Sequence[Mail]) -> None:
-        """Mail to itself needs no detour, so that the answer can wait for it; unless earlier mail of the kind has to be
-        waited for, which failed or is still on its detour."""
-        delivery = self._runtime.delivery
-        for item in own:
-            delivery.claim(item)
-        at_hand = {item.id for item in own} | {waiting.mail.id for waiting in self._own if waiting.mail is not None}
-        if await nothing_precedes(self._runtime.store, self.address, at_hand):
-            for item in own:
-                message = Deliver(event=item.event or {}, mail_id=item.id, chain=item.chain)
-                self._own.append(Envelope(message, mail=item, is_external=False))
-        else:
-            for item in own:
-                delivery.release(item)
-            delivery.wake()
-
-    async def _delete(self) -> None:
-        """Remove the instance; in the same step it lets go of its children."""
-        existed = await delete_instance(self._runtime, self.address)
-        self._end_services()
-        self._runtime.watchers.end(self.address)
-        if not existed:
-            raise await self._runtime.absent(self.address)
 
     # -- answers -----------------------------------------------------------------------------------
 

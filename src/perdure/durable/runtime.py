@@ -360,7 +360,7 @@ class Runtime(Relations):
         record = await envelope.answer
         if record is None:
             raise await self.absent(address)
-        return state_of(record)
+        return state_of(record, is_own=envelope.settles)
 
     async def _ensure_readable(self, record: InstanceRecord, auth_context: JsonObject | None) -> None:
         if auth_context is None:

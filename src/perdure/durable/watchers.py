@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from perdure.durable.records import Address, InstanceRecord
 from perdure.json_value import Json, json_copy
 from perdure.statechart.snapshot import StateValue
@@ -16,65 +18,29 @@ from perdure.statechart.snapshot import StateValue
 __all__ = ["InstanceState", "Subscription", "Watchers", "state_of"]
 
 
-class InstanceState:
+class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
     """An instance as its readers see it."""
 
-    __slots__ = ("_context", "_is_shared", "address", "done", "state", "tags", "ts")
-
-    def __init__(
-        self,
-        *,
-        address: Address,
-        ts: float,
-        state: StateValue,
-        context: Json,
-        tags: tuple[str, ...],
-        done: bool,
-        is_shared: bool = False,
-    ) -> None:
-        """``is_shared`` says that the context belongs to somebody else."""
-        self.address = address
-        self.ts = ts
-        """Milliseconds; grows strictly with every commit of the instance."""
-        self.state = state
-        self.tags = tags
-        self.done = done
-        self._context = context
-        self._is_shared = is_shared
-
-    @property
-    def context(self) -> Json:
-        """The whole context, a copy of its own; only ``context["public"]`` may leave the server."""
-        if self._is_shared:
-            self._context, self._is_shared = json_copy(self._context), False
-        return self._context
-
-    def context_to_read(self) -> Json:
-        """The same without the copy, for who changes nothing in it."""
-        return self._context
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, InstanceState) and self._all() == other._all()
-
-    __hash__ = None  # type: ignore[assignment]  # a context is no key
-
-    def __repr__(self) -> str:
-        return f"InstanceState({self.address}, ts={self.ts!r}, state={self.state!r}, context={self._context!r})"
-
-    def _all(self) -> tuple[object, ...]:
-        return (self.address, self.ts, self.state, self._context, self.tags, self.done)
+    address: Address
+    ts: float
+    """Milliseconds; grows strictly with every commit of the instance."""
+    state: StateValue
+    context: Json
+    """The whole context, a copy of its own; only ``context["public"]`` may leave the server."""
+    tags: tuple[str, ...]
+    done: bool
 
 
-def state_of(record: InstanceRecord) -> InstanceState:
+def state_of(record: InstanceRecord, *, is_own: bool = False) -> InstanceState:
+    """``is_own`` says that nobody else has this record's context."""
     snapshot = record.snapshot
     return InstanceState(
         address=record.address,
         ts=record.ts,
         state=snapshot.value,
-        context=snapshot.context,
+        context=snapshot.context if is_own else json_copy(snapshot.context),
         tags=snapshot.tags,
-        done=snapshot.status == "done",
-        is_shared=True,  # nearly nobody looks, and the record never changes
+        done=snapshot.is_done,
     )
 
 

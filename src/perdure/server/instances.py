@@ -186,7 +186,7 @@ def _state(state: InstanceState) -> Answer:
     answer = wire.State(
         ts=state.ts,
         state=state.state,
-        public_context=public_context(state.context_to_read()),
+        public_context=public_context(state.context),
         tags=state.tags,
         done=state.done,
     )

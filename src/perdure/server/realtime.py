@@ -375,7 +375,7 @@ class Connection:
 
 def _update(state: InstanceState) -> bytes:
     """The frame that tells of a state."""
-    public = public_context(state.context_to_read())
+    public = public_context(state.context)
     update = wire.InstanceUpdate(
         machine_name=state.address.machine,
         machine_instance_name=state.address.instance,
