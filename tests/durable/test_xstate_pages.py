@@ -29,7 +29,7 @@ from perdure import (
 )
 from perdure.json_value import Json, JsonObject
 from tests.actors import xstate_pages as pages
-from tests.durable.world import World, a_while, at, soon, types
+from tests.durable.world import World, a_while, at, journal, soon
 
 
 def everybody(machine: Machine) -> Definition:
@@ -69,11 +69,15 @@ async def until_working(runtime: Runtime, machine: str) -> None:
 
 
 async def until_journal(runtime: Runtime, machine: str, event_type: str) -> None:
-    """Wait until an instance has taken an event, whether or not it has settled."""
+    """Wait until an instance has taken an event, whether or not it has settled. The journal has it a moment before the
+    runtime knows, which performs its effects in that same step."""
 
     async def look() -> None:
         while True:
-            if event_type in await types(runtime, at(machine)):
+            entries = await journal(runtime, at(machine))
+            taken = max((entry.sequence for entry in entries if entry.event["type"] == event_type), default=None)
+            known = runtime.record_at_hand(at(machine))
+            if taken is not None and known is not None and known.sequence >= taken:
                 return
             await asyncio.sleep(0)
 
