@@ -81,6 +81,10 @@ class Inbox:
             self._loop.call_soon(self._end_turn)
         return answer
 
+    def do_alone(self, work: Work[Any], weight: float) -> bool:
+        """Have the work done before this returns, or not at all: then it is to be submitted. Threads do not."""
+        return False
+
     def close(self, threads: int) -> None:
         """Accept nothing more, and let each of the threads end once what was accepted is done."""
         self._is_closed = True

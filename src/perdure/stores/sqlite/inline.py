@@ -10,11 +10,16 @@ thread waits.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from perdure.stores.sqlite.inbox import GROUP_MAX, Inbox, resolve
+from perdure.stores.sqlite.inbox import GROUP_MAX, Failed, Inbox, Work, resolve
+from perdure.stores.sqlite.threads import Done
 from perdure.stores.sqlite.writer import Writer
 
 __all__ = ["INLINE_WEIGHT_MAX", "WriteInbox"]
+
+ALONE_MIN = 16
+"""After so many turns with one piece of work each, the next piece is taken to be alone too."""
 
 INLINE_WEIGHT_MAX = 1024 * 1024
 """Bytes that the event loop writes by itself at the end of one turn."""
@@ -26,9 +31,42 @@ class WriteInbox(Inbox):
     def __init__(self, loop: asyncio.AbstractEventLoop, writer: Writer) -> None:
         super().__init__(loop)
         self._writer = writer
+        self._alone = 0
+        """Turns of the loop, one after the other, in which one piece of work was submitted."""
+
+    def do_alone(self, work: Work[Any], weight: float) -> bool:
+        """Have the work done before this returns, if it is likely to be the only one of this turn of the loop.
+
+        False when it was not done: it is to be submitted. Raises what the work raises.
+        """
+        if (
+            self._alone < ALONE_MIN
+            or self._is_ending_turn
+            or self._unanswered
+            or weight > INLINE_WEIGHT_MAX
+            or self._is_closed
+            or self._failure is not None
+            or not self._writer.pace.is_fast
+        ):
+            return False
+        came = self._writer.serve_at_once([work])
+        if came is None:
+            return False
+        if came.fault is not None:
+            self._give_up(came)
+        self._alone = 0
+        self._is_ending_turn = True  # whatever else is submitted in this turn is gathered
+        self._loop.call_soon(self._end_turn)
+        (outcome,) = came.outcomes
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        return True
 
     def _end_turn(self) -> None:
         self._is_ending_turn = False
+        if not self._gathered:
+            self._alone = ALONE_MIN  # what was done before the end of the turn was alone indeed
+            return
         may_commit = (
             self._writer.pace.is_fast
             and not self._unanswered
@@ -36,6 +74,7 @@ class WriteInbox(Inbox):
             and self._failure is None
         )
         if not (may_commit and self._commit_group()):
+            self._alone = 0
             self._hand_over()
 
     def _commit_group(self) -> bool:
@@ -45,16 +84,21 @@ class WriteInbox(Inbox):
         if came is None:
             return False
         self._gathered = self._gathered[GROUP_MAX:]
+        self._alone = self._alone + 1 if len(jobs) == 1 else 0
         resolve(jobs, came.outcomes)
         if came.fault is not None:
-            self._queue.put(None)  # the thread has nothing to do any more
-            self.fail(came.fault)
-            self._hand_over()
-            if came.interruption is not None:
-                raise came.interruption
+            self._give_up(came)
         elif self._gathered:
             self._is_ending_turn = True
             self._loop.call_soon(self._end_turn)
         else:
             self._gathered_weight = 0.0
         return True
+
+    def _give_up(self, came: Done) -> None:
+        assert came.fault is not None
+        self._queue.put(None)  # the thread has nothing to do any more
+        self.fail(came.fault)
+        self._hand_over()
+        if came.interruption is not None:
+            raise came.interruption

@@ -159,7 +159,9 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
 
     async def commit(self, commit: Commit) -> None:
         prepared = writes.PreparedCommit.of(commit)
-        await self._write(prepared, prepared.weight)
+        inbox = self._opened(self._write_inbox)
+        if not inbox.do_alone(prepared, prepared.weight):
+            await inbox.do(prepared, prepared.weight)
 
     async def load(self, address: Address) -> InstanceRecord | None:
         row = await self._row("load_instance", address_row(address))

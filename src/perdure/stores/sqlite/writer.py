@@ -50,8 +50,10 @@ class Writer:
         self._is_patient = True
         """Whether the connection waits for other programs that write to the file. It is made so."""
         self._keys: dict[Address, int] = {}
-        self._pages = 0.0
-        self._rows_changed = connection.total_changes
+        self._learned: list[tuple[Work[Any], Outcome]] = []
+        """Work of the present transaction that tells the key of an instance."""
+        self._rows_counted = connection.total_changes
+        self._bytes = 0
         self._pages_max = float("inf")
         self._after_pages: Callable[[], object] = int
         self._condemned: str | None = None
@@ -99,6 +101,7 @@ class Writer:
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
                 outcomes = [_attempt_in_savepoint(connection, work) for work in works]
+                self._learned = [*zip(works, outcomes, strict=True)]
             began = self._clock.elapsed()
             connection.execute("COMMIT")
         except BaseException:
@@ -106,10 +109,9 @@ class Writer:
                 connection.execute("ROLLBACK")
             raise
         took = self._clock.elapsed() - began
-        self._learn(works, outcomes)
-        if self._pages >= self._pages_max:
-            self._pages = 0.0
-            self._after_pages()
+        if self._learned:
+            self._learn()
+        self._count_pages()
         return outcomes, took
 
     def _write_patiently(self, works: Sequence[Work[Any]]) -> list[Outcome]:
@@ -134,6 +136,7 @@ class Writer:
         keys = self._keys
         outcomes: list[Outcome] = []
         together: dict[int, PreparedCommit] = {}
+        self._learned = []
         for work in works:
             plain = work if isinstance(work, PreparedCommit) and work.is_plain else None
             key = None if plain is None else keys.get(plain.address)
@@ -146,6 +149,7 @@ class Writer:
                 if isinstance(outcome, Failed):
                     return None
                 outcomes.append(outcome)
+                self._learned.append((work, outcome))
             else:
                 together[key] = plain
                 outcomes.append(key)
@@ -153,23 +157,28 @@ class Writer:
 
     def _advance(self, commits: dict[int, PreparedCommit]) -> bool:
         """Write plain commits together; false when one of them has failed."""
+        self._bytes += sum([commit.bytes for commit in commits.values()])
         return not isinstance(attempt(self.connection, partial(advance_together, commits=commits)), Failed)
 
-    def _learn(self, works: Sequence[Work[Any]], outcomes: Sequence[Outcome]) -> None:
-        """Remember the keys that commits have come upon, now that they stand, and how much was written."""
+    def _learn(self) -> None:
+        """Remember the keys that commits have come upon, now that they stand."""
         keys = self._keys
-        rows_changed = self.connection.total_changes
-        self._pages += rows_changed - self._rows_changed
-        self._rows_changed = rows_changed
-        for work, outcome in zip(works, outcomes, strict=True):
-            if not isinstance(work, PreparedCommit) or isinstance(outcome, Failed):
-                continue
-            self._pages += work.bytes // PAGE_BYTES
-            if keys.get(work.address) != outcome:
+        for work, outcome in self._learned:
+            if isinstance(work, PreparedCommit) and not isinstance(outcome, Failed):
+                self._bytes += work.bytes
                 keys.pop(work.address, None)
                 if len(keys) >= KEYS_MAX:
                     del keys[next(iter(keys))]
                 keys[work.address] = outcome
+
+    def _count_pages(self) -> None:
+        """Estimate how much the log has grown: a page for each row, and as many as large rows have bytes for."""
+        rows = self.connection.total_changes - self._rows_counted
+        pages = rows + self._bytes / PAGE_BYTES
+        if pages >= self._pages_max:
+            self._rows_counted += rows
+            self._bytes = 0
+            self._after_pages()
 
 
 def _attempt_in_savepoint(connection: sqlite3.Connection, work: Work[Any]) -> Outcome:

@@ -61,11 +61,15 @@ class PreparedCommit(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, commit: Commit) -> PreparedCommit:
         instance = instance_row(commit)
-        journal = [entry_row(entry) for entry in commit.journal]
-        mail = [mail_row(mail) for mail in commit.mail] if commit.mail else []
-        size = len(instance[-1]) + sum([_ENTRY_BYTES + len(event) for _, _, event, *_ in journal])
-        if mail:
-            size += sum([_MAIL_BYTES + len(row[9] or "") + len(row[10] or "") for row in mail])
+        journal, mail, size = [], [], len(commit.snapshot_json)
+        for entry in commit.journal:
+            row = entry_row(entry)
+            journal.append(row)
+            size += _ENTRY_BYTES + len(row[2])
+        for each in commit.mail:
+            row = mail_row(each)
+            mail.append(row)
+            size += _MAIL_BYTES + len(row[9] or "") + len(row[10] or "")
         address, expected = commit.record.address, commit.expected_sequence
         has_memberships = commit.cancels_all or commit.leaves or commit.joins
         if not (has_memberships or commit.cancelled or commit.indexes is not None or commit.receipt is not None):
