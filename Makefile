@@ -75,7 +75,7 @@ simulate: $(STAMP) ## random worlds that fail and die: 3000 of them, `SEEDS=a:b`
 	  -n $(if $(SEED),0 -s -k promised,$(JOBS)) $(ARGS)
 
 .PHONY: simulate-mutants
-simulate-mutants: $(STAMP) ## eight bugs put in by hand, and after how many random worlds each is found
+simulate-mutants: $(STAMP) ## eighteen bugs put in by hand, and after how many random worlds each is found
 	@$(BIN)/python -m tests.simulation.mutants
 
 .PHONY: torture

@@ -127,6 +127,11 @@ def mail_broken(world: RandomWorld, dead: list[Mail]) -> list[str]:
         for mail_id, times in Counter(world.store.applied).items()
         if times > 1
     ]
+    found += [
+        f"mail {mail_id} is {times} dead letters"
+        for mail_id, times in Counter(mail.id for mail in dead).items()
+        if times > 1
+    ]
     place = {mail_id: number for number, mail_id in enumerate(world.store.applied)}
     buried = {mail.id for mail in dead}
     last: dict[tuple[Address, Address], int] = {}

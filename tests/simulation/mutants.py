@@ -1,4 +1,4 @@
-"""Eight bugs, put in by hand: what a durable runtime must never do, and the random worlds have to notice.
+"""Bugs, put in by hand: what a durable runtime must never do, and the random worlds have to notice.
 
 Each is a small change around the real code, made while its world runs: a host, a store or a resident that does the
 wrong thing at the one moment in question. `make simulate-mutants` shows after how many seeds each is found.
@@ -30,6 +30,7 @@ from perdure.durable.store import Store
 from perdure.errors import StoreError
 from perdure.hosts.in_process import InProcessHost
 from tests.simulation.invariants import violations
+from tests.simulation.mutants_of_trades import MUTANTS_OF_TRADES
 from tests.simulation.store import AuditedStore
 from tests.simulation.world import Bugs, RandomWorld
 
@@ -186,6 +187,7 @@ MUTANTS: dict[str, type[Bugs]] = {
     "members as of delivery": LateMembers,
     "held for ever": HeldForEver,
     "one parent is told": FirstParentOnly,
+    **MUTANTS_OF_TRADES,
 }
 
 

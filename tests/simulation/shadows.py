@@ -65,7 +65,7 @@ def aide(remember: Any, is_accepted: Callable[[], bool]) -> dict[str, Any]:
         "initial": "here",
         "context": {"heard": []},
         "on": on,
-        "states": {"here": {"after": {"40000": "gone"}}, "gone": {"type": "final", "data": 7}},
+        "states": {"here": {"after": {"4000": {"actions": remember}}}, "gone": {"type": "final", "data": 7}},
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.mutants import MUTANTS, first_seed_that_finds
 
 SEEDS_MAX = 300
-"""The most that one has taken is 78; which seed finds a bug changes with every change of the runtime."""
+"""The most that one has taken is 127; which seed finds a bug changes with every change of the runtime."""
 
 
 @pytest.mark.slow

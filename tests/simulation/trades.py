@@ -46,11 +46,11 @@ class Trades:
             return Act("delete", self.chance.choice(workers))
         if kind < 0.08:
             return Act(self.chance.choice(("paused", "running", "running")), self.chance.choice(workers))
-        if kind < 0.10:
+        if kind < 0.15:
             return Act("redrive", self.chance.choice(workers))
-        if kind < 0.18 and kids:
+        if kind < 0.22 and kids:
             return self._adoption(self.chance.choice(clans), self.chance.choice(kids[-NEAR:]))
-        if kind < 0.38:
+        if kind < 0.40:
             return self._keyed_act(numbers)
         if kind < 0.66:
             return self._trial(next(numbers))
