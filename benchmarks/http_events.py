@@ -4,8 +4,8 @@ A server in a process of its own over SQLite with `synchronous=FULL` and 1,000 t
 keep-alive connections from another process, each sending `toggle` to the next toggler when its last event is answered.
 The load comes from wrk where it is installed and from `http_load.py` otherwise. Server and load share the machine.
 
-The server is warmed up, then measured as it is, then measured again with a stopwatch in it (`http_server.py`) to see
-where its time goes. A single answer that is no success fails the benchmark.
+The server is warmed up, then measured as it is, beside plain reads of the same instances, then measured again with a
+stopwatch in it (`http_server.py`) to see where its time goes. A single answer that is no success fails the benchmark.
 
     python benchmarks/http_events.py [--seconds 10] [--connections 64] [--instances 1000] [--folder .] [--builtin]
 """
@@ -96,29 +96,33 @@ def load(server: Server, options: Options, seconds: float, *, with_wrk: bool, re
     return result
 
 
-def shares(report: dict[str, Any], events: float) -> Table:
-    """Where the server's time went, per event and as a share of the event loop's CPU time."""
+def shares(report: dict[str, Any], events: float, read: float) -> Table:
+    """Where the server's time went, per event and as a share of the event loop's CPU time; ``read`` is that of a read,
+    in seconds."""
     seconds, loop = report["seconds"], report["loop_cpu"]
-    engine, commit = seconds["turn"], seconds["commit"]
+    engine, prepared, committed = seconds["turn"], seconds["commit"], seconds.get("loop's commits", 0.0)
     rows = (
         ("engine: authoriser, statechart, encoding", engine),
-        ("commit: prepared and handed to the writer", commit),
-        ("runtime: residents, watchers, mail", seconds["resident"] - engine - commit),
-        ("HTTP: sockets, parsing, tokens, JSON, event loop", loop - seconds["resident"]),
+        ("commits prepared", prepared),
+        ("commits made by the event loop", committed),
+        ("runtime: residents, watchers, mail", seconds["resident"] - engine - prepared),
+        ("HTTP: sockets, parsing, tokens, JSON, event loop", loop - seconds["resident"] - committed),
         ("event loop's thread, together", loop),
     )
     table = Table("CPU time", "per event", "share", title="where the server's time goes")
     for name, spent in rows:
         table.add_row(name, f"{spent / events * 1e6:,.0f} µs", f"{spent / loop:.0%}")
-    writer = seconds["writer wall"]
+    by_thread, transactions = seconds.get("writer's commits", 0.0), seconds["writer wall"]
     table.add_section()
-    table.add_row("writer's thread: CPU time", f"{seconds['writer cpu'] / events * 1e6:,.0f} µs", "")
-    table.add_row("writer's thread: busy, disk included", f"{writer / events * 1e6:,.0f} µs", "")
-    table.add_row("the whole process: CPU time", f"{report['process_cpu'] / events * 1e6:,.0f} µs", "")
+    table.add_row("commits made by the writer's thread", f"{by_thread / events * 1e6:,.0f} µs", "")
+    table.add_row("transactions, the disk included", f"{transactions / events * 1e6:,.0f} µs", "")
+    table.add_row("the whole process", f"{report['process_cpu'] / events * 1e6:,.0f} µs", "")
+    table.add_row("event loop's thread for a plain read", f"{read * 1e6:,.0f} µs", "")
     wall, counts = report["wall"], report["counts"]
+    groups = counts.get("loop's commits", 0) + counts.get("writer's commits", 0)
     table.caption = (
-        f"in {wall:.1f} s the event loop's thread computed {loop / wall:.0%} of the time and the writer was busy for "
-        f"{writer / wall:.0%}, with {counts['writer wall'] / counts['writer cpu']:.1f} commits in a group"
+        f"in {wall:.1f} s the event loop's thread computed {loop / wall:.0%} of the time, transactions took "
+        f"{transactions / wall:.0%}, with {counts['writer wall'] / groups:.1f} commits in a group"
     )
     return table
 
@@ -137,22 +141,28 @@ def main() -> None:
         try:
             load(server, options, WARM_UP_SECONDS, with_wrk=with_wrk)
             plain = load(server, options, options.seconds, with_wrk=with_wrk)
+            reads = load(server, options, options.seconds, with_wrk=with_wrk, reads=True)
             server.tell("begin")
             timed = load(server, options, options.seconds, with_wrk=with_wrk)
             server.tell("end")
             report = server.answer()
+            server.tell("begin")
+            read = load(server, options, options.seconds, with_wrk=with_wrk, reads=True)
+            server.tell("end")
+            seconds_per_read = server.answer()["loop_cpu"] / read["events"]
         finally:
             server.end()
     tool = "wrk" if with_wrk else "http_load.py"
     table = Table(
         "server",
-        "events/s",
+        "per second",
         "p50",
         "p99",
         "errors",
         title=f"events over HTTP: {tool}, {options.connections} connections, {options.instances:,} instances",
     )
-    for name, result in (("as it is", plain), ("with the stopwatch", timed)):
+    rows = (("events", plain), ("plain reads of the same", reads), ("events, with the stopwatch", timed))
+    for name, result in rows:
         table.add_row(
             name,
             f"{result['events'] / result['seconds']:,.0f}",
@@ -161,7 +171,7 @@ def main() -> None:
             f"{result['errors']:.0f}",
         )
     console = Console()
-    console.print(table, shares(report, timed["events"]))
+    console.print(table, shares(report, timed["events"], seconds_per_read))
 
 
 if __name__ == "__main__":
