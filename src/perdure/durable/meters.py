@@ -54,7 +54,7 @@ class Meters:
         self.turns: dict[Outcome, int] = {"committed": 0, "refused": 0, "failed": 0}
         """Messages handled: applied; refused by an authoriser, a status or a limit; failed in machine code or store."""
         self.turn_milliseconds = Histogram()
-        """From taking a message to its durable commit, effects not included."""
+        """From beginning a turn to its durable commit, effects not included."""
         self.commit_milliseconds = Histogram()
         """Of these, how long the store took."""
         self.conflicts = 0
@@ -67,7 +67,7 @@ class Meters:
         """Mail that was given up and is a dead letter now."""
 
     def committed(self, began: float, computed: float, durable: float) -> None:
-        """A message was taken, its turn computed, and its commit durable, at these times."""
+        """A turn was begun, computed, and its commit durable, at these times."""
         self.turns["committed"] += 1
         self.turn_milliseconds.observe(max(durable - began, 0.0))
         self.commit_milliseconds.observe(max(durable - computed, 0.0))

@@ -62,7 +62,6 @@ class TurnTaking(World, ABC):
         runtime, message = self._runtime, envelope.message
         assert message is not None
         for _ in range(CONFLICT_RETRIES):
-            began = runtime.clock.now()
             at_hand = None if isinstance(message, Create) else self._record_at_hand()
             record = at_hand or await self._load(message)
             if self._is_void(envelope):
@@ -87,7 +86,7 @@ class TurnTaking(World, ABC):
                 # It has not settled while actions of the present version run.
                 upgrade = await runtime.upgrades.path_for(record, message)
             try:
-                turn, computed = await self._turn(version, record, message, upgrade)
+                turn, began, computed = await self._turn(version, record, message, upgrade)
                 if runtime.tracer.is_on:
                     turn = traced(runtime, turn)
                     await commit_traced(runtime, turn.commit)
@@ -116,8 +115,8 @@ class TurnTaking(World, ABC):
 
     async def _turn(
         self, version: VersionRecord, record: InstanceRecord | None, message: Message, upgrade: UpgradePath | None
-    ) -> tuple[Turn, float]:
-        """The turn, and when it was computed."""
+    ) -> tuple[Turn, float, float]:
+        """The turn, and when its computation began and ended."""
         runtime = self._runtime
         now = runtime.clock.now()
         runtime.watchdog.begin(self.address, message, now)
@@ -136,7 +135,7 @@ class TurnTaking(World, ABC):
         finally:
             computed = runtime.clock.now()
             runtime.watchdog.end(computed)
-        return turn, computed
+        return turn, now, computed
 
     def _record_at_hand(self) -> InstanceRecord | None:
         """The newest record, if it is certain that nothing runs here that it does not know."""
@@ -178,7 +177,7 @@ class TurnTaking(World, ABC):
             if not isinstance(message, Deliver) or runtime.upgrades.may_concern(record, message):
                 break
             try:
-                turn, computed = await self._turn(version, record, message, None)
+                turn, _, computed = await self._turn(version, record, message, None)
             except Exception as error:
                 # It may have changed the context that it was shown.
                 runtime.forget(self.address)

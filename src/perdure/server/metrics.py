@@ -58,7 +58,7 @@ class _Numbers(Collector):
             turns.add_metric([outcome], number)
         yield turns
         yield _histogram(
-            "perdure_turn_seconds", "From taking a message to its committed turn.", meters.turn_milliseconds
+            "perdure_turn_seconds", "From beginning a turn to its durable commit.", meters.turn_milliseconds
         )
         yield _histogram("perdure_commit_seconds", "How long the store took for a commit.", meters.commit_milliseconds)
         yield CounterMetricFamily("perdure_commit_conflicts", "Commits computed again after a race.", meters.conflicts)

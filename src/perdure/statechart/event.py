@@ -114,6 +114,8 @@ def to_event(value: Any) -> JsonObject:
     """
     if type(value) is dict and type(value.get("type")) is str and value["type"]:
         return value.copy()  # nearly every event, with none of the questions below
+    if type(value) is str and value:
+        return {"type": value}
     if isinstance(value, str):
         value = {"type": value}
     if not isinstance(value, Mapping):
