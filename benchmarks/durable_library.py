@@ -102,8 +102,11 @@ async def toggled(runtime: Runtime, addresses: list[Address], until: float) -> i
 class BareLoop:
     """The SQL of turns, group after group, on the connection that the store would write with."""
 
-    def __init__(self, path: Path, instances: int) -> None:
+    def __init__(self, path: Path, instances: int, *, in_bulk: bool = True) -> None:
         create_file(path)
+        self.in_bulk = in_bulk
+        """Each statement for all rows of a group, as the store does it; or the statements row by row."""
+        self.names = [f"i{number}" for number in range(instances)]
         self.connection = connect_writer(path, busy_timeout_ms=5000, size_bytes_max=None)
         bring_up_to_date(self.connection, path, Schema.of_folder())
         self.sequence = 1
@@ -116,9 +119,15 @@ class BareLoop:
         prepared = turn_of("i0", sequence)
         instance, (entry,) = prepared.instance, prepared.journal
         connection.execute("BEGIN IMMEDIATE")
-        swaps = [(*instance, key, sequence - 1) for key in self.keys]
-        assert connection.executemany(QUERIES["advance_instance_of_key"], swaps).rowcount == len(swaps)
-        connection.executemany(QUERIES["append_journal"], [(key, *entry) for key in self.keys])
+        if self.in_bulk:
+            swaps = [(*instance, key, sequence - 1) for key in self.keys]
+            assert connection.executemany(QUERIES["advance_instance_of_key"], swaps).rowcount == len(swaps)
+            connection.executemany(QUERIES["append_journal"], [(key, *entry) for key in self.keys])
+        else:
+            for name in self.names:
+                swap = (*instance, DEFAULT_ORG, MACHINE, name, sequence - 1)
+                ((key,),) = connection.execute(QUERIES["advance_instance"], swap).fetchall()
+                connection.execute(QUERIES["append_journal"], (key, *entry))
         connection.execute("COMMIT")
         self.sequence = sequence
 
@@ -167,16 +176,19 @@ def insert_instances(connection: sqlite3.Connection, numbers: range, version: st
     connection.execute("COMMIT")
 
 
-async def versus_bare(folder: Path, instances: int, seconds: float) -> tuple[Rate, Rate]:
-    """The best rounds of the library and of the bare loop, taking turns."""
-    bare = BareLoop(folder / f"bare-{instances}.db", instances)
-    ours, theirs = Rate(0, 0), Rate(0, 0)
+async def versus_bare(folder: Path, instances: int, seconds: float) -> tuple[Rate, Rate, Rate]:
+    """The best rounds of the library and of the bare loops, in bulk and row by row, taking turns."""
+    loops = [
+        BareLoop(folder / f"bare-{instances}-{in_bulk}.db", instances, in_bulk=in_bulk) for in_bulk in (True, False)
+    ]
+    ours, theirs = Rate(0, 0), [Rate(0, 0), Rate(0, 0)]
     async with library(folder / f"library-{instances}.db", instances) as (runtime, addresses):
         for _ in range(ROUNDS):
             ours = best(ours, await measured(lambda until: toggled(runtime, addresses, until), seconds))
-            theirs = best(theirs, await measured(bare.until, seconds))
-    bare.connection.close()
-    return ours, theirs
+            theirs = [best(rate, await measured(bare.until, seconds)) for rate, bare in zip(theirs, loops, strict=True)]
+    for bare in loops:
+        bare.connection.close()
+    return ours, theirs[0], theirs[1]
 
 
 def best(one: Rate, other: Rate) -> Rate:
