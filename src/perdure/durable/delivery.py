@@ -5,10 +5,10 @@ between. This loop is the part that brings it there. It asks the store for what 
 receiver's resident, and sleeps until the next one is due or a commit brings one that is due earlier. A timer is mail
 that is not due at once, mostly to oneself.
 
-Messages are asked for when a commit has brought some. Timers are asked for before they are due (``near_timers``), so
-that one look serves many of them and none has to wait for the store when its time has come. Whenever that may have
-missed something, because mail was given back, held back or committed by nobody knows whom, both are asked for from the
-start before anything else is handed out.
+Messages are asked for when a commit has brought some. Timers are asked for before they are due (``near_timers``),
+while those that are known already are handed out, so that none has to wait for the store when its time has come.
+Whenever that may have missed something, because mail was given back, held back or committed by nobody knows whom, both
+are asked for from the start before anything else is handed out.
 
 A broadcast is no message to anybody: the loop has the store turn it into its members' shares, a batch at a time, and
 these are mail like any other. A process that dies between two batches leaves the rest of them to the next one.
@@ -33,25 +33,17 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, TypeAlias
 
-from perdure.actors.actor import error_data
 from perdure.durable.commit import Commit
 from perdure.durable.envelope import Envelope
+from perdure.durable.failed_mail import FailedMail, is_hopeless
 from perdure.durable.mail_message import message_of
-from perdure.durable.message import Deliver
 from perdure.durable.near_timers import NearTimers
 from perdure.durable.records import Address, Mail
 from perdure.errors import (
-    ChainTooLong,
-    InstanceEnded,
-    InstanceExists,
-    InvalidParameter,
     InvalidState,
-    NotFound,
-    StoreError,
     text_of,
 )
 from perdure.logs import get_logger
-from perdure.statechart.event import error_platform_type
 
 if TYPE_CHECKING:
     from perdure.durable.runtime import Runtime
@@ -77,6 +69,7 @@ class Delivery:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._limits = runtime.settings.limits
+        self._failures = FailedMail(runtime)
         self._near = NearTimers(self._limits.timers_ahead_max)
         self._in_flight: dict[str, Mail] = {}
         """The messages that were handed to residents and are not applied yet."""
@@ -91,8 +84,9 @@ class Delivery:
         self._left: set[Address | Pair] = set()
         """Receivers of which timers were left in the store since it was last asked from the start, and between whom:
         those that come after them are left there too."""
-        self._outdated: set[str | Pair] = set()
-        """What has been let go, and between whom something was withheld, since the present look at the store began."""
+        self._looks: list[set[str | Pair]] = []
+        """For each look at the store that is under way what has been let go since it began, and between whom something
+        was withheld."""
         self._giving_up: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._is_awake = True
@@ -100,20 +94,22 @@ class Delivery:
         """While asleep: when it wakes by itself, infinity with nothing in sight."""
         self._are_messages_known = False
         """Whether all messages are in flight that were due when last asked for, and none was committed since."""
-        self._retry_at = inf
-        """When mail may be tried again."""
+        self._retry_at = 0.0
+        """When mail may be tried again; infinity when none waits for that, 0 when that is not known."""
         self._look_again_at = 0.0
         """In the clock's elapsed milliseconds."""
         self._is_saturated = False
         self._must_pause = False
         self._is_pausing = False
+        self._reading: asyncio.Task[None] | None = None
+        """The look at timers that is under way."""
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._loop = asyncio.create_task(self._run(), name="delivery")
 
     async def close(self) -> None:
-        tasks = [*self._giving_up] if self._loop is None else [self._loop, *self._giving_up]
+        tasks = [task for task in (self._loop, self._reading, *self._giving_up) if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -132,14 +128,18 @@ class Delivery:
     @property
     def is_resting(self) -> bool:
         """Whether it sleeps until its time has come, and nothing is in flight."""
-        return self._is_pausing or not (self._is_awake or self._in_flight or self._wake.is_set())
+        return self._is_pausing or not (self._is_working or self._in_flight)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is in flight and nothing was due when last looked."""
-        if self._is_awake or self._in_flight or self._wake.is_set():
+        if self._is_working or self._in_flight:
             return False
         return self._sleeping_until > self._runtime.clock.now()
+
+    @property
+    def _is_working(self) -> bool:
+        return self._is_awake or self._wake.is_set() or self._reading is not None
 
     # -- what residents tell -----------------------------------------------------------------------
 
@@ -210,8 +210,8 @@ class Delivery:
 
     def _outdate(self, what: str | Pair) -> None:
         """What the store may just be answering is not so any more."""
-        if self._is_awake:
-            self._outdated.add(what)
+        for outdated in self._looks:
+            outdated.add(what)
 
     def _forget(self, mail: Mail) -> None:
         """It is in flight no more."""
@@ -251,20 +251,21 @@ class Delivery:
         log = logger.bind(mail=mail.id, target=str(mail.target), attempts=attempts, error=reason)
         self._withheld.add((mail.sender, mail.target))
         if mail.kind == "attempt" and isinstance(error, InvalidState):  # a service waits for as long as it is paused
-            defer = partial(self._defer, mail, mail.attempts, settings.mail_backoff[-1], reason)
+            defer = partial(self._failures.defer, mail, mail.attempts, settings.mail_backoff[-1], reason)
             await self._record_failure(mail, defer)
         elif attempts < settings.mail_attempts and not is_hopeless(mail, error):
             pause = settings.mail_backoff[min(attempts, len(settings.mail_backoff)) - 1]
             log.info("mail failed, will be tried again", pause_milliseconds=pause)
-            await self._record_failure(mail, partial(self._defer, mail, attempts, pause, reason))
+            await self._record_failure(mail, partial(self._failures.defer, mail, attempts, pause, reason))
         elif mail.kind in ("create", "adopt"):
             # Not awaited: who waits here may be the parent itself.
-            task = asyncio.create_task(self._record_failure(mail, partial(self._give_up_child, mail, attempts, error)))
+            giving_up = partial(self._failures.give_up_child, mail, attempts, error)
+            task = asyncio.create_task(self._record_failure(mail, giving_up))
             self._giving_up.add(task)
             task.add_done_callback(self._giving_up.discard)
         else:
             log.warning("mail failed for the last time, it is a dead letter now")
-            await self._record_failure(mail, partial(self._bury, mail, attempts, reason))
+            await self._record_failure(mail, partial(self._failures.bury, mail, attempts, reason))
 
     async def _record_failure(self, mail: Mail, work: Callable[[], Awaitable[None]]) -> None:
         """Record a failure, and let go of the message whether that succeeds or not."""
@@ -281,45 +282,6 @@ class Delivery:
             self._outdate(mail.id)
             self._outdate(pair)
             self.wake()
-
-    async def _defer(self, mail: Mail, attempts: int, pause: float, reason: str) -> None:
-        retry_at = self._runtime.clock.now() + pause
-        await self._runtime.store.defer_mail(mail.id, attempts=attempts, retry_at=retry_at, error=reason)
-
-    async def _bury(self, mail: Mail, attempts: int, reason: str) -> None:
-        self._runtime.meters.mail_buried += 1
-        await self._runtime.store.bury_mail(mail.id, attempts=attempts, at=self._runtime.clock.now(), error=reason)
-
-    async def _give_up_child(self, mail: Mail, attempts: int, error: Exception) -> None:
-        """A persistent child could not be created or adopted: its parent learns it, once, and then it is a dead letter.
-
-        In this order, so that a process that dies in between begins again. A parent that has been told has the child
-        no more, and ignores being told again.
-        """
-        reason = f"{type(error).__name__}: {text_of(error)}"
-        if all(mail.id != pending.id for pending in await self._runtime.store.pending_mail(mail.target)):
-            return  # it was applied, and only the acknowledgement got lost
-        if mail.creation is not None:
-            event = {"type": error_platform_type(mail.creation.child_id), "data": error_data(error)}
-            session = mail.creation.session
-            word = Envelope(Deliver(event=event, sender=mail.target, is_platform=True, session=session))
-            self._runtime.submit(mail.sender, word)
-            try:
-                await word.answer
-            except StoreError:
-                raise
-            except InvalidState:  # it is paused
-                await self._defer(mail, mail.attempts, self._runtime.settings.mail_backoff[-1], reason)
-                return
-            except Exception as refusal:
-                logger.warning("a parent could not be told", mail=mail.id, error=text_of(refusal))
-                settings = self._runtime.settings
-                # Its code failed, or its migration. It is told again, as often as mail is tried, by trying this again.
-                if attempts < 2 * settings.mail_attempts and not isinstance(refusal, NotFound):
-                    await self._defer(mail, attempts, settings.mail_backoff[-1], reason)
-                    return
-        logger.warning("a child could not be had", kind=mail.kind, mail=mail.id, target=str(mail.target), error=reason)
-        await self._bury(mail, attempts, reason)
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -344,29 +306,26 @@ class Delivery:
 
     async def _hand_out(self) -> float:
         """Hand out what is due; the time at which more may be."""
-        clock = self._runtime.clock
-        if clock.now() >= self._retry_at or clock.elapsed() >= self._look_again_at:
+        clock, near = self._runtime.clock, self._near
+        if self._reading is None and (clock.now() >= self._retry_at or clock.elapsed() >= self._look_again_at):
             self._are_messages_known = False
-            self._near.forget()
+            near.forget()
         room = self._room
         self._is_saturated = room <= 0
-        if self._near.is_forgotten:
-            self._left.clear()
-            self._retry_at = inf
-            self._look_again_at = clock.elapsed() + LOOK_AGAIN_MILLISECONDS
-        else:
+        if not near.is_forgotten:
             self._hand_out_timers(room)
         if room > 0 and not self._are_messages_known:
             await self._look_at_messages(room)
-        if room > 0 and self._near.look_at <= clock.now():
-            await self._look_at_timers()
-            self._hand_out_timers(max(self._room, 1 + room // 4))  # some in any case, whatever messages there are
-        if not self._is_saturated:
-            return min(self._near.next_due, self._near.look_at, self._retry_at)
-        if room > 0:
+        if room > 0 and self._reading is None and near.look_at <= clock.now():
+            self._reading = asyncio.create_task(self._look_at_timers(), name="near timers")
+            self._reading.add_done_callback(self._have_read)
+        if self._is_saturated and room > 0:
             self._wake.set()
             await asyncio.sleep(0)  # let the residents work before asking for more
-        return self._retry_at
+        next_due = inf if self._is_saturated or near.is_forgotten else near.next_due
+        if self._is_saturated or self._reading is not None:
+            return next_due
+        return min(next_due, near.look_at, self._retry_at)
 
     @property
     def _room(self) -> int:
@@ -375,17 +334,18 @@ class Delivery:
 
     async def _look_at_messages(self, room: int) -> None:
         """Hand out messages that are due, and make shares of the broadcasts among them."""
-        store, now = self._runtime.store, self._begin_look()
+        store = self._runtime.store
         self._are_messages_known = True
         known = [mail_id for mail_id, mail in self._in_flight.items() if mail.due_at <= 0]
-        due = await store.due_mail(now, room, until=0.0, except_to=tuple(self._held_back), except_ids=known)
+        with self._looking() as (now, outdated):
+            due = await store.due_mail(now, room, until=0.0, except_to=tuple(self._held_back), except_ids=known)
         if len(due) >= room:
             self._is_saturated, self._are_messages_known = True, False
         # Nothing is awaited in this loop: what the store has answered gets no older than it is.
         for mail in due:
-            if mail.kind == "broadcast" or mail.id in self._outdated:
+            if mail.kind == "broadcast" or mail.id in outdated:
                 continue
-            if (mail.sender, mail.target) in self._outdated:
+            if outdated and (mail.sender, mail.target) in outdated:
                 self.wake()
             else:
                 self._offer(mail)
@@ -398,33 +358,51 @@ class Delivery:
                     self.wake()  # what its sender has sent since was left out until now, timers as well
 
     async def _look_at_timers(self) -> None:
-        """Read ahead."""
-        store, now = self._runtime.store, self._begin_look()
-        look = self._near.look(now)
+        """Read ahead, and hand out what is due already, some of it whatever messages there are."""
+        store, clock = self._runtime.store, self._runtime.clock
+        if self._near.is_forgotten:
+            self._left.clear()
+            self._retry_at, self._look_again_at = 0.0, clock.elapsed() + LOOK_AGAIN_MILLISECONDS
+        look = self._near.look(clock.now())
         known = look.except_ids.union(mail_id for mail_id, mail in self._in_flight.items() if mail.due_at > look.after)
-        found = await store.due_mail(
-            now,
-            look.limit,
-            after=look.after,
-            until=look.until,
-            except_to=tuple(self._held_back),
-            except_ids=known,
-        )
-        next_due, retry_at = await store.next_times(now, due_after=look.until)
+        with self._looking() as (now, outdated):
+            found = await store.due_mail(
+                now,
+                look.limit,
+                after=look.after,
+                until=look.until,
+                except_to=tuple(self._held_back),
+                except_ids=known,
+            )
+            next_due, retry_at = await store.next_times(now, due_after=look.until)
         self._retry_at = inf if retry_at is None else retry_at
-        outdated = {(mail.sender, mail.target) for mail in found} & self._outdated if self._outdated else ()
-        if outdated:
-            self._left.update(outdated)
+        pairs = {(mail.sender, mail.target) for mail in found} & outdated if outdated else set()
+        if pairs:
+            self._left.update(pairs)
             self.wake()
-        fresh = [mail for mail in found if mail.id not in self._outdated and mail.id not in self._in_flight]
+        fresh = [mail for mail in found if mail.id not in outdated and mail.id not in self._in_flight]
         self._near.absorb(look, found, fresh, next_due)
+        self._hand_out_timers(max(self._room, 1))
 
-    def _begin_look(self) -> float:
-        """The store is about to be asked; the present time."""
+    def _have_read(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        error = None if reading.cancelled() else reading.exception()
+        if error is not None:
+            logger.error("the store failed; delivery pauses", exc_info=error)
+            self.pause()
+        self._wake.set()
+
+    @contextmanager
+    def _looking(self) -> Iterator[tuple[float, set[str | Pair]]]:
+        """The store is asked at this time; in the set is what changes until it has answered."""
         share = self._limits.in_flight_per_instance_max
-        self._outdated.clear()
         self._held_back.update(receiver for receiver, count in self._in_flight_to.items() if count >= share)
-        return self._runtime.clock.now()
+        outdated: set[str | Pair] = set()
+        self._looks.append(outdated)
+        try:
+            yield self._runtime.clock.now(), outdated
+        finally:
+            self._looks = [other for other in self._looks if other is not outdated]
 
     def _hand_out_timers(self, room: int) -> None:
         """Hand out those of the near timers that are due, up to so many."""
@@ -468,12 +446,3 @@ class Delivery:
             await self._wake.wait()
         finally:
             call_off()
-
-
-def is_hopeless(mail: Mail, error: Exception) -> bool:
-    """Whether no further attempt can end otherwise: the receiver has ended, a child's name or version cannot be, or it
-    is the message that makes a chain too long.
-    """
-    if mail.kind == "create" and isinstance(error, InstanceExists | InvalidParameter):
-        return True
-    return isinstance(error, ChainTooLong | InstanceEnded)
