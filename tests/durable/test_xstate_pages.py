@@ -358,6 +358,7 @@ async def test_an_ephemeral_machine_gets_its_context_and_brings_its_data(world: 
     async with world.running() as runtime:
         creating = asyncio.create_task(runtime.create_instance(at("parent")))
         await until_context(runtime, "parent", custom=3000)
+        await until_working(runtime, "parent")
         await world.clock.advance(2_999)
         assert (await runtime.inspect(at("parent"))).snapshot.value == "pending"
         await world.clock.advance(1)
