@@ -74,6 +74,10 @@ simulate: $(STAMP) ## random worlds that fail and die: 3000 of them, `SEEDS=a:b`
 	$(if $(SEED),,SEEDS=$${SEEDS:-1000:4000}) SEED=$(SEED) $(PYTEST) tests/simulation/test_random_worlds.py \
 	  -n $(if $(SEED),0 -s -k promised,$(JOBS)) $(ARGS)
 
+.PHONY: simulate-sqlite
+simulate-sqlite: $(STAMP) ## whatever 300 random worlds ask of their store, asked of SQLite; `SEEDS=a:b` others
+	SQLITE_SEEDS=$${SEEDS:-1000:1300} $(PYTEST) tests/simulation/test_sqlite_worlds.py -n $(JOBS) $(ARGS)
+
 .PHONY: simulate-mutants
 simulate-mutants: $(STAMP) ## eighteen bugs put in by hand, and after how many random worlds each is found
 	@$(BIN)/python -m tests.simulation.mutants

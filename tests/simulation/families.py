@@ -14,7 +14,7 @@ from perdure import Address
 from perdure.durable.records import group_address
 from tests.simulation.machines import HOME
 
-__all__ = ["ORG", "Act", "Families"]
+__all__ = ["GROUPS", "ORG", "Act", "Families"]
 
 ORG = "org_simulation"
 CLANS = 4

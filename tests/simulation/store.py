@@ -28,7 +28,7 @@ from tests.simulation.replay import Code, as_read, replayed_step
 from tests.simulation.shadows import applied_otherwise, passed_on_otherwise
 from tests.simulation.trials import TrialBook, without_attempts
 
-__all__ = ["AuditedStore", "Disk", "Wear", "as_store"]
+__all__ = ["SHARES_MAX", "AuditedStore", "Disk", "Wear", "as_store"]
 
 SHARES_MAX = 2
 """Of a broadcast, at a time."""

@@ -6,11 +6,9 @@ A seed is a world. ``make simulate SEED=7`` runs one, and tells its story with i
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,15 +25,6 @@ def seeds() -> list[int]:
         return [int(os.environ["SEED"])]
     first, _, end = os.environ.get("SEEDS", f"0:{SEEDS_ALWAYS}").partition(":")
     return sorted({*REGRESSIONS, *range(int(first), int(end))})
-
-
-@pytest.fixture(autouse=True)
-def remains() -> Iterator[None]:
-    """Clear away the coroutines of dead runtimes while nothing else is under way: CPython 3.11 fails to parse a module
-    (``SystemError: AST constructor recursion depth mismatch``) when it happens to collect them meanwhile.
-    """
-    yield
-    gc.collect()
 
 
 @pytest.mark.parametrize("seed", seeds())

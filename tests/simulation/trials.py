@@ -124,13 +124,13 @@ class TrialBook:
         return found
 
     def ran(self, number: int, key: str | None, attempt: int, context: Any, *, is_alone: bool) -> list[str]:
-        """An attempt begins. Returns what is wrong with that. Where two runtimes serve one store, the one may begin
-        what the other has just seen the end of.
+        """An attempt begins. Returns what is wrong with that. Where two runtimes serve one store, the one may take the
+        other's for lost, and be faster.
         """
         series, found = self.series.get(number), []
         if series is None or attempt > series.begun:
             return [f"attempt {attempt} at trial {number} ran without its commit"]
-        if attempt in series.ran or (series.ran and attempt < series.ran[-1]):
+        if attempt in series.ran or (is_alone and series.ran and attempt < series.ran[-1]):
             found.append(f"attempt {attempt} of {series} ran twice, or late")
         if series.has_succeeded and is_alone:
             found.append(f"attempt {attempt} of {series} ran after its success")
