@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -16,17 +17,20 @@ from tests.durable.world import World, a_while, at, journal, soon, types
 
 
 class CountingStore(MemoryStore):
-    """A store that counts what it is asked for."""
+    """A store that counts what it is asked for, and answers when a test lets it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.looks = 0
         self.read: list[str] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def due_mail(self, now: float, limit: int, **options: Any) -> list[Mail]:
         found = await super().due_mail(now, limit, **options)
         self.looks += 1
         self.read += [mail.id for mail in found]
+        await self.may_answer.wait()
         return found
 
 
@@ -215,6 +219,29 @@ async def test_more_timers_than_are_read_at_a_time_all_ring_once_in_order(
             await world.clock.advance(10)
         expected = sorted(range(len(delays)), key=lambda place: delays[place])
         assert await rung(runtime) == [f"{place}" for place in expected]
+
+
+async def test_known_timers_ring_while_the_store_takes_its_time_to_tell_of_more(
+    world: World, store: CountingStore
+) -> None:
+    world.settings = msgspec.structs.replace(world.settings, limits=Limits(timers_ahead_max=4))
+    async with world.running() as runtime:
+        await runtime.create_instance(at("clock"))
+        for number in range(8):
+            await set_alarm(runtime, f"{number}", 2_000 + 10 * number)
+        await world.clock.advance(1_999)
+        store.may_answer.clear()
+        looks = store.looks
+        await world.clock.advance(31)
+        assert store.looks > looks
+        assert await rung(runtime) == ["0", "1", "2", "3"]
+        await world.clock.advance(10)
+        assert await rung(runtime) == ["0", "1", "2", "3"]
+        store.may_answer.set()
+        await soon(runtime.idle())
+        assert await rung(runtime) == ["0", "1", "2", "3", "4"]
+        await world.clock.advance(100)
+        assert await rung(runtime) == [f"{number}" for number in range(8)]
 
 
 async def test_timers_that_are_due_later_are_not_read(world: World, store: CountingStore) -> None:
