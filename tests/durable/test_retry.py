@@ -304,6 +304,7 @@ async def test_a_result_whose_acknowledgement_was_lost_is_applied_once() -> None
         ({}, "the attempts cannot be"),
         ({"attempts": 0}, "the attempts cannot be"),
         ({"attempts": True}, "the attempts cannot be"),
+        ({"attempts": 101}, "the attempts cannot be"),
         ({"attempts": 3, "backof": 1}, "backof"),
         ({"attempts": 3, "backoff": "soon"}, "a time cannot be"),
         ({"attempts": 3, "backoff": {"inital": 1}}, "inital"),

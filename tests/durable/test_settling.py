@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perdure import EventFailed, InvalidState, assign, raise_, send
+from perdure import EventFailed, InvalidState, assign, persistent, raise_, send
 from tests.durable.world import World, at, journal, types
 
 
@@ -43,6 +43,30 @@ async def test_an_answer_waits_until_the_service_has_ended(world: World) -> None
         answer = await runtime.send(at("m"), {"type": "CALL", "number": 41})
         assert (answer.state, answer.context["result"]) == ("ok", {"number": 42})
         assert await types(runtime, at("m")) == ["xstate.init", "CALL", "done.invoke.call"]
+
+
+async def test_an_answer_waits_neither_for_timers_nor_for_persistent_children(world: World) -> None:
+    states = {
+        "off": {"on": {"GO": "on"}},
+        "on": {
+            "invoke": {"id": "kid", "src": persistent("kid", name="k"), "onDone": "over"},
+            "after": {"60000": "late"},
+        },
+        "over": {},
+        "late": {},
+    }
+    world.machine("m", {"initial": "off", "states": states})
+    world.machine(
+        "kid", {"initial": "young", "states": {"young": {"after": {"1000": "old"}}, "old": {"type": "final"}}}
+    )
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        answer = await asyncio.wait_for(runtime.send(at("m"), "GO"), 30)
+        assert answer.state == "on"
+        await runtime.idle()  # the child is there
+        await world.clock.advance(1_000)
+        await runtime.idle()
+        assert (await runtime.read(at("m"))).state == "over"
 
 
 async def test_a_service_that_raises_is_taken_by_on_error(world: World) -> None:
