@@ -169,6 +169,23 @@ async def test_a_child_that_gets_every_event_of_its_parent_gets_them_first_and_o
         assert (await runtime.read(KID)).context == {"n": 1}
 
 
+async def test_a_child_that_gets_every_event_of_its_parent_is_not_ended_by_the_error_of_a_sibling(world: World) -> None:
+    async def fail() -> None:
+        raise ValueError("no such card")
+
+    config = home(autoForward=True)
+    config["states"]["in"]["invoke"] = [config["states"]["in"]["invoke"], {"id": "card", "src": fail, "onError": {}}]
+    world.machine("m", config)
+    world.machine("counter", COUNTER)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        await soon(runtime.idle())
+        assert await types(runtime, at("m")) == ["xstate.init", "error.platform.card"]
+        assert await types(runtime, KID) == ["xstate.init"]
+        assert await status(runtime, KID) == "active"
+        assert await dead_letters(runtime) == []
+
+
 async def test_an_update_of_a_child_that_was_left_meanwhile_is_void(world: World) -> None:
     world.machine("m", home(sync=True))
     world.machine("counter", COUNTER)
