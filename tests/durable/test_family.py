@@ -393,6 +393,7 @@ async def test_two_lives_of_a_parent_within_the_same_moment_send_mail_of_their_o
             await soon(runtime.idle())
             await runtime.delete_instance(at("m"))
         await runtime.create_instance(at("counter", "late"))
+        await soon(runtime.idle())  # the delivery has to wait for the clock before that is moved
         await world.clock.advance(1_000)
         await soon(runtime.idle())
         assert (await runtime.read(at("counter", "late"))).context == {"n": 3}
