@@ -500,3 +500,24 @@ async def test_an_instance_that_wants_itself_as_a_child_is_told_that_it_cannot(w
         await runtime.create_instance(at("m"))
         await all_idle(world, runtime, *RETRIES, 30_000)
         assert (await runtime.read(at("m"))).state == "sad"
+
+
+async def test_mail_whose_retry_comes_between_two_questions_to_the_store_is_tried_in_time() -> None:
+    """Messages are asked for and then the times to come; what is due in between is in neither answer."""
+    world = FaultyWorld()
+    whom = {"type": "statebacked.instance", "id": "x", "machineName": "b", "machineInstanceName": "late"}
+    world.machine("a", {"initial": "on", "states": {"on": {"on": {"GO": {"actions": send_to(whom, "ADD")}}}}})
+    count = {"ADD": {"actions": assign(n=lambda context: context["n"] + 1)}}
+    world.machine("b", {"initial": "on", "context": {"n": 0}, "states": {"on": {"on": count}}})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("a"))
+        await runtime.send(at("a"), "GO")
+        await soon(runtime.idle())
+        await runtime.create_instance(at("b", "late"))
+        held = world.faults.hold("due_mail", "after")
+        runtime.delivery.wake()
+        await held.wait_reached()
+        await world.clock.advance(1_000)
+        held.open()
+        await soon(runtime.idle())
+        assert (await runtime.read(at("b", "late"))).context == {"n": 1}

@@ -94,6 +94,8 @@ class Delivery:
         """While asleep: when it wakes by itself, infinity with nothing in sight."""
         self._are_messages_known = False
         """Whether all messages are in flight that were due when last asked for, and none was committed since."""
+        self._messages_asked_at = 0.0
+        """When that was."""
         self._retry_at = 0.0
         """When mail may be tried again; infinity when none waits for that, 0 when that is not known."""
         self._look_again_at = 0.0
@@ -338,6 +340,7 @@ class Delivery:
         self._are_messages_known = True
         known = [mail_id for mail_id, mail in self._in_flight.items() if mail.due_at <= 0]
         with self._looking() as (now, outdated):
+            self._messages_asked_at = now
             due = await store.due_mail(now, room, until=0.0, except_to=tuple(self._held_back), except_ids=known)
         if len(due) >= room:
             self._is_saturated, self._are_messages_known = True, False
@@ -374,7 +377,8 @@ class Delivery:
                 except_to=tuple(self._held_back),
                 except_ids=known,
             )
-            next_due, retry_at = await store.next_times(now, due_after=look.until)
+            # Of the time at which messages were asked for: what may be tried again since then is in no answer yet.
+            next_due, retry_at = await store.next_times(min(now, self._messages_asked_at), due_after=look.until)
         self._retry_at = inf if retry_at is None else retry_at
         pairs = {(mail.sender, mail.target) for mail in found} & outdated if outdated else set()
         if pairs:
