@@ -99,6 +99,10 @@ class ClockOnTheWall(SimulatedClock):
     def now(self) -> float:
         return round(super().now() + self.shift, 6)  # a sum of floats may stay the same though time has passed
 
+    def call_later(self, milliseconds: float, callback: Callable[[], object]) -> Callable[[], None]:
+        """Never after so little that the sum of floats stays the same."""
+        return super().call_later(max(milliseconds, 1e-3) if milliseconds > 0 else milliseconds, callback)
+
     def set_by(self, milliseconds: float) -> None:
         """Set it forward, or back."""
         self.shift += milliseconds
