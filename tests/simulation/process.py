@@ -85,6 +85,10 @@ class _Mortal(Coroutine[Any, Any, Any]):
         return (yield from self._work.__await__())
 
 
+async def _nothing() -> None:
+    """What a dead process does."""
+
+
 def tasks_belong_to_their_process(loop: asyncio.AbstractEventLoop) -> None:
     """Have the event loop make each task part of the process that it is made in."""
 
@@ -93,6 +97,9 @@ def tasks_belong_to_their_process(loop: asyncio.AbstractEventLoop) -> None:
         process = _current.get() if context is None else context.get(_current)
         if process is None:
             return asyncio.Task(work, loop=loop, **options)
+        if process.is_dead:  # a ``finally`` that runs as the process is buried, and may begin nothing any more
+            work.close()
+            return asyncio.Task(_nothing(), loop=loop)
         task = asyncio.Task(_Mortal(work, process), loop=loop, **options)
         process.adopt(task)
         return task
