@@ -47,7 +47,7 @@ class Filling:
         for _ in range(groups):
             self.sequence += 1
             commits = [commit_at(self.sequence, person, journal=[entry_at(self.sequence)]) for person in PEOPLE]
-            outcomes, _ = self.writer.write([PreparedCommit.of(commit) for commit in commits])
+            outcomes, *_ = self.writer.write([PreparedCommit.of(commit) for commit in commits])
             assert all(isinstance(outcome, int) for outcome in outcomes)
             if self.is_checkpoint_due:
                 self.is_checkpoint_due = False

@@ -14,7 +14,7 @@ import pytest
 from perdure.errors import StoreError
 from perdure.stores.sqlite.inbox import GROUP_MAX, HEAVY
 from perdure.stores.sqlite.inline import INLINE_WEIGHT_MAX
-from perdure.stores.sqlite.pace import PIECE_MS, Pace
+from perdure.stores.sqlite.pace import ROW_MS, Pace
 from tests.stores.sqlite.writers import Disk, Writing
 
 
@@ -211,17 +211,17 @@ def test_what_the_thread_measures_beside_the_disk_does_not_keep_it_at_work() -> 
 def test_a_slow_disk_stays_with_the_thread() -> None:
     pace = Pace(1.0)
     for _ in range(1_000):
-        pace.threaded(1.1 + PIECE_MS, 1)
+        pace.threaded(1.1 + ROW_MS, 1)
     assert not pace.is_fast
 
 
 def test_the_pages_of_a_large_group_are_not_taken_for_a_slow_disk() -> None:
     pace = Pace(1.0)
     for _ in range(100):
-        pace.threaded(0.2 + 128 * PIECE_MS, 128)
+        pace.threaded(0.2 + 128 * ROW_MS, 128)
     assert pace.is_fast
     for _ in range(100):
-        pace.inline(0.2 + 128 * PIECE_MS, 128)
+        pace.inline(0.2 + 128 * ROW_MS, 128)
     assert pace.is_fast
 
 

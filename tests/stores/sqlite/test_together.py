@@ -36,7 +36,7 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 def write(writer: Writer, *commits: Commit) -> list[type[BaseException] | None]:
     """The errors of commits that are written in one group."""
-    outcomes, _ = writer.write([PreparedCommit.of(commit) for commit in commits])
+    outcomes, *_ = writer.write([PreparedCommit.of(commit) for commit in commits])
     return [type(outcome.error) if isinstance(outcome, Failed) else None for outcome in outcomes]
 
 
@@ -198,7 +198,7 @@ def all_rows(writer: Writer) -> dict[str, list[Any]]:
 
 
 def whole_outcome(writer: Writer, group: Sequence[Commit]) -> list[str]:
-    outcomes, _ = writer.write([PreparedCommit.of(commit) for commit in group])
+    outcomes, *_ = writer.write([PreparedCommit.of(commit) for commit in group])
     return [repr(outcome.error) if isinstance(outcome, Failed) else "done" for outcome in outcomes]
 
 

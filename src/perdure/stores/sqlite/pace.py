@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["PIECE_MS", "Pace"]
+__all__ = ["ROW_MS", "Pace"]
 
-PIECE_MS = 0.03
-"""What a piece of work may add to a ``COMMIT``: its pages are written to the log. The rest is the disk's."""
+ROW_MS = 0.015
+"""What a row may add to a ``COMMIT``: its pages are written to the log. The rest is the disk's."""
 
 _WINDOW = 16
 _EXCESS_MAX = 4.0
@@ -31,18 +31,18 @@ class Pace:
         self._lately: deque[float] = deque(maxlen=_WINDOW)
         self.is_fast = limit_ms == float("inf")
 
-    def threaded(self, commit_ms: float, pieces: int) -> None:
-        """A ``COMMIT`` of so many pieces of work took so long on the writer's thread."""
+    def threaded(self, commit_ms: float, rows: int) -> None:
+        """A ``COMMIT`` of so many rows took so long on the writer's thread."""
         if self.is_fast or not self._limit:
             return
-        self._lately.append(commit_ms - PIECE_MS * pieces)
+        self._lately.append(commit_ms - ROW_MS * rows)
         if len(self._lately) == _WINDOW and min(self._lately) <= self._limit:
             self.is_fast = True
             self._mean = max(0.0, min(self._lately))
 
-    def inline(self, commit_ms: float, pieces: int) -> None:
+    def inline(self, commit_ms: float, rows: int) -> None:
         """The same on the event loop's thread."""
-        sample = min(max(0.0, commit_ms - PIECE_MS * pieces), _EXCESS_MAX * self._limit)
+        sample = min(max(0.0, commit_ms - ROW_MS * rows), _EXCESS_MAX * self._limit)
         self._mean += (sample - self._mean) * _SHARE
         if self._mean > self._limit:
             self.is_fast = False

@@ -86,19 +86,21 @@ class Writer:
         reason = self._condemned
         return None if reason is None else Done([Failed(StoreError(reason)) for _ in works], reason)
 
-    def write(self, works: Sequence[Work[Any]]) -> tuple[list[Outcome], float]:
-        """Do all the work in one transaction: the outcomes, and how many milliseconds ``COMMIT`` took.
+    def write(self, works: Sequence[Work[Any]]) -> tuple[list[Outcome], float, int]:
+        """Do all the work in one transaction: the outcomes, how many milliseconds ``COMMIT`` took, and of how many rows.
 
         Raises ``sqlite3.Error`` when none of it has happened. Savepoints are two statements more for each piece, and
         almost no piece fails. So they are set only the second time: when one has failed, all of it is undone, and done
         again.
         """
         connection = self.connection
+        rows = connection.total_changes
         try:
             connection.execute("BEGIN IMMEDIATE")
             outcomes = self._without_failure(works)
             if outcomes is None:
                 connection.execute("ROLLBACK")
+                rows = connection.total_changes
                 connection.execute("BEGIN IMMEDIATE")
                 outcomes = [_attempt_in_savepoint(connection, work) for work in works]
                 self._learned = [*zip(works, outcomes, strict=True)]
@@ -112,18 +114,18 @@ class Writer:
         if self._learned:
             self._learn()
         self._count_pages()
-        return outcomes, took
+        return outcomes, took, connection.total_changes - rows
 
     def _write_patiently(self, works: Sequence[Work[Any]]) -> list[Outcome]:
         self._be_patient(True)
-        outcomes, commit_ms = self.write(works)
-        self.pace.threaded(commit_ms, len(works))
+        outcomes, commit_ms, rows = self.write(works)
+        self.pace.threaded(commit_ms, rows)
         return outcomes
 
     def _write_at_once(self, works: Sequence[Work[Any]]) -> list[Outcome]:
         self._be_patient(False)
-        outcomes, commit_ms = self.write(works)
-        self.pace.inline(commit_ms, len(works))
+        outcomes, commit_ms, rows = self.write(works)
+        self.pace.inline(commit_ms, rows)
         return outcomes
 
     def _be_patient(self, is_patient: bool) -> None:
