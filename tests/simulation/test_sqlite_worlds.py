@@ -15,12 +15,15 @@ from tests.simulation.invariants import violations
 from tests.simulation.retelling import Call, overheard, told_otherwise
 from tests.simulation.world import RandomWorld
 
-SEEDS_ALWAYS = 25
+SEEDS_ALWAYS = (*range(25), 38)
+"""In the last of them a dead letter is re-driven, which is rare."""
 SECONDS_MAX = 60
 
 
 def seeds() -> list[int]:
-    first, _, end = os.environ.get("SQLITE_SEEDS", f"0:{SEEDS_ALWAYS}").partition(":")
+    if "SQLITE_SEEDS" not in os.environ:
+        return list(SEEDS_ALWAYS)
+    first, _, end = os.environ["SQLITE_SEEDS"].partition(":")
     return list(range(int(first), int(end)))
 
 
@@ -49,7 +52,7 @@ async def test_sqlite_answers_whatever_a_random_world_asks_as_the_reference_does
 
 async def test_worlds_ask_for_groups_broadcasts_receipts_and_dead_letters() -> None:
     """So that the retelling is not of nothing."""
-    asked = {call.method for seed in range(SEEDS_ALWAYS) for call in await calls_of(seed) if call.outcome}
+    asked = {call.method for seed in SEEDS_ALWAYS for call in await calls_of(seed) if call.outcome}
     assert {"list_members", "expand_broadcast", "receipt", "redrive_dead_letter", "is_broadcasting"} <= asked
 
 
