@@ -87,7 +87,7 @@ class Writer:
         return None if reason is None else Done([Failed(StoreError(reason)) for _ in works], reason)
 
     def write(self, works: Sequence[Work[Any]]) -> tuple[list[Outcome], float, int]:
-        """Do all the work in one transaction: the outcomes, how many milliseconds ``COMMIT`` took, and of how many rows.
+        """Do all the work in one transaction: the outcomes, how many ms ``COMMIT`` took, and the rows changed.
 
         Raises ``sqlite3.Error`` when none of it has happened. Savepoints are two statements more for each piece, and
         almost no piece fails. So they are set only the second time: when one has failed, all of it is undone, and done
