@@ -28,9 +28,9 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
     @property
     def count(self) -> int:
@@ -66,8 +66,8 @@ class Meters:
         self.mail_buried = 0
         """Mail that was given up and is a dead letter now."""
 
-    def committed(self, began: float, computed: float, durable: float) -> None:
-        """A turn was begun, computed, and its commit durable, at these times."""
-        self.turns["committed"] += 1
-        self.turn_milliseconds.observe(max(durable - began, 0.0))
-        self.commit_milliseconds.observe(max(durable - computed, 0.0))
+    def committed(self, began: float, computed: float, durable: float, turns: int = 1) -> None:
+        """So many turns were begun, computed, and their commit durable, at these times."""
+        self.turns["committed"] += turns
+        self.turn_milliseconds.observe(max(durable - began, 0.0), turns)
+        self.commit_milliseconds.observe(max(durable - computed, 0.0), turns)

@@ -255,7 +255,7 @@ class Resident(TurnTaking):
             raise
         if envelope.is_last_word:
             self._forget_child(envelope)
-        self._applied(envelope, self._record)
+        self._applied(envelope, self._record, self._runtime.clock.now())
         if envelope.settles:
             self._unanswered.append(envelope)
         else:
@@ -291,9 +291,9 @@ class Resident(TurnTaking):
         except BaseException:
             self._inbox.extendleft(reversed(envelopes))  # closing: answered with all the others that wait
             raise
-        has_settled = self._has_settled
+        has_settled, now = self._has_settled, self._runtime.clock.now()
         for envelope, turn in zip(envelopes, turns, strict=True):
-            self._applied(envelope, turn.commit.record)
+            self._applied(envelope, turn.commit.record, now)
             if envelope.settles and not has_settled:
                 self._unanswered.append(envelope)
             else:
@@ -309,9 +309,8 @@ class Resident(TurnTaking):
             self._inbox.appendleft(envelope)  # closing: answered with all the others that wait
             raise
 
-    def _applied(self, envelope: Envelope, record: InstanceRecord | None) -> None:
+    def _applied(self, envelope: Envelope, record: InstanceRecord | None, now: float) -> None:
         """The message has led to this record, durably."""
-        now = self._runtime.clock.now()
         if envelope.mail is not None:
             self._runtime.delivery.applied(envelope.mail)
             if envelope.mail.is_delayed:

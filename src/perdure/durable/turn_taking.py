@@ -206,8 +206,7 @@ class TurnTaking(World, ABC):
             raise
         durable = runtime.clock.now()
         await self._committed(together, version, durable)
-        for _ in turns:
-            runtime.meters.committed(began, began, durable)
+        runtime.meters.committed(began, began, durable, len(turns))
 
     async def _committed(self, turn: Turn, version: VersionRecord, now: float) -> None:
         """The commit is durable: tell the watchers, have its mail delivered, perform its effects."""

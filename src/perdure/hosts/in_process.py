@@ -152,10 +152,12 @@ class InProcessHost:
 
     def _run_action(self, machine: Machine, effect: RunAction, world: World) -> None:
         function = machine.actions[effect.action]
-        reference = instance_reference(world.address.machine, world.address.instance)
-        meta = Meta(snapshot=None, params=effect.params, reference=reference)
         try:
-            result = call_with(function, known_parameters(function), effect.context, effect.event, meta)
+            parameters, meta = known_parameters(function), None
+            if parameters == 3:
+                reference = instance_reference(world.address.machine, world.address.instance)
+                meta = Meta(snapshot=None, params=effect.params, reference=reference)
+            result = call_with(function, parameters, effect.context, effect.event, meta)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -163,7 +165,7 @@ class InProcessHost:
             note_error(error)
             world.report({"type": ERROR_EXECUTION, "data": {"action": effect.action, **error_data(error)}})
             return
-        if inspect.isawaitable(result):
+        if result is not None and inspect.isawaitable(result):
             world.keep_running(result, effect.action)
 
     def _must_run(self, version: VersionRecord, record: InstanceRecord | None) -> bool:
