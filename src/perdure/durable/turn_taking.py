@@ -31,7 +31,7 @@ from perdure.durable.own_mail import nothing_precedes
 from perdure.durable.records import InstanceRecord, Mail, VersionRecord
 from perdure.durable.running_services import RunningServices, lost_children
 from perdure.durable.upgrade import UpgradePath
-from perdure.errors import MailGone, ReceiptExists, SequenceConflict
+from perdure.errors import MailGone, SequenceConflict
 from perdure.logs import get_logger
 from perdure.statechart.snapshot import decode_snapshot
 
@@ -85,26 +85,12 @@ class TurnTaking(World, ABC):
             ):
                 # It has not settled while actions of the present version run.
                 upgrade = await runtime.upgrades.path_for(record, message)
+            turn, began, computed = await self._turn(version, record, message, upgrade)
+            turn = traced(runtime, turn) if runtime.tracer.is_on else turn
             try:
-                turn, began, computed = await self._turn(version, record, message, upgrade)
-                if runtime.tracer.is_on:
-                    turn = traced(runtime, turn)
-                    await commit_traced(runtime, turn.commit)
-                else:
-                    await runtime.store.commit(turn.commit)
+                await self._make_durable(turn)
             except SequenceConflict:
-                runtime.meters.conflicts += 1
-                runtime.forget(self.address)
                 continue
-            except MailGone:
-                runtime.forget(self.address)
-                raise
-            except Exception:
-                # User code may have changed the context it was shown; and the commit may have happened all the same,
-                # with mail that nobody knows of.
-                runtime.forget(self.address)
-                runtime.delivery.wake()
-                raise
             durable = runtime.clock.now()
             await self._committed(turn, version, durable)
             if turn.refused is not None:
@@ -116,7 +102,7 @@ class TurnTaking(World, ABC):
     async def _turn(
         self, version: VersionRecord, record: InstanceRecord | None, message: Message, upgrade: UpgradePath | None
     ) -> tuple[Turn, float, float]:
-        """The turn, and when its computation began and ended."""
+        """The turn, and when its computation began and ended. Raises what the host raises."""
         runtime = self._runtime
         now = runtime.clock.now()
         runtime.watchdog.begin(self.address, message, now)
@@ -132,10 +118,29 @@ class TurnTaking(World, ABC):
                 limits=runtime.settings.limits,
                 upgrade=upgrade,
             )
+        except Exception:
+            runtime.forget(self.address)  # machine code may have changed the context it was shown
+            raise
         finally:
             computed = runtime.clock.now()
             runtime.watchdog.end(computed)
         return turn, now, computed
+
+    async def _make_durable(self, turn: Turn) -> None:
+        """Commit the turn. Raises what the store raises."""
+        runtime = self._runtime
+        try:
+            if runtime.tracer.is_on:
+                await commit_traced(runtime, turn.commit)
+            else:
+                await runtime.store.commit(turn.commit)
+        except Exception as error:
+            runtime.forget(self.address)
+            if isinstance(error, SequenceConflict):
+                runtime.meters.conflicts += 1
+            elif not isinstance(error, MailGone):
+                runtime.delivery.wake()  # it may have happened all the same, with mail that nobody knows of
+            raise
 
     def _record_at_hand(self) -> InstanceRecord | None:
         """The newest record, if it is certain that nothing runs here that it does not know."""
@@ -179,9 +184,7 @@ class TurnTaking(World, ABC):
             try:
                 turn, _, computed = await self._turn(version, record, message, None)
             except Exception as error:
-                # It may have changed the context that it was shown.
-                runtime.forget(self.address)
-                if turns:
+                if turns:  # the context that it was shown may be another now
                     turns[-1] = as_stored(turns[-1])
                 return turns, error
             turns.append(turn)
@@ -195,15 +198,7 @@ class TurnTaking(World, ABC):
         runtime, together = self._runtime, joined(turns)
         began = runtime.clock.now()
         version = await runtime.version(together.commit.record.version_id)
-        try:
-            await runtime.store.commit(together.commit)
-        except Exception as error:
-            runtime.forget(self.address)
-            if isinstance(error, SequenceConflict):
-                runtime.meters.conflicts += 1
-            elif not isinstance(error, MailGone | ReceiptExists):
-                runtime.delivery.wake()  # it may have happened all the same, with mail that nobody knows of
-            raise
+        await self._make_durable(together)
         durable = runtime.clock.now()
         await self._committed(together, version, durable)
         runtime.meters.committed(began, began, durable, len(turns))
