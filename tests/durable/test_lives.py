@@ -160,6 +160,21 @@ async def test_a_child_is_stopped_by_its_parents_alone(world: FaultyWorld) -> No
         assert (await runtime.inspect(at("kid"))).snapshot.status == "stopped"
 
 
+async def test_an_event_is_applied_to_the_instance_that_has_taken_the_name_whatever_a_process_remembers(
+    world: FaultyWorld,
+) -> None:
+    note = {"actions": assign(got=lambda c, e: [*c["got"], e["by"]])}
+    world.machine("m", {"initial": "a", "context": {"got": []}, "states": {"a": {"on": {"GO": note}}}})
+    async with world.running() as one, world.running() as other:
+        await one.create_instance(at("m"))
+        await one.send(at("m"), {"type": "GO", "by": "one, in the former life"})
+        await other.delete_instance(at("m"))
+        await other.create_instance(at("m"))
+        await other.send(at("m"), {"type": "GO", "by": "other"})  # at the sequence number that the other life was at
+        await one.send(at("m"), {"type": "GO", "by": "one"})
+        assert (await one.read(at("m"))).context == {"got": ["other", "one"]}
+
+
 async def test_mail_to_a_former_life_is_not_applied_to_the_next_one(world: FaultyWorld) -> None:
     reference = {"type": "statebacked.instance", "id": "x", "machineName": "c", "machineInstanceName": "one"}
     world.machine("m", {"initial": "a", "states": {"a": {"on": {"GO": {"actions": send_to(reference, "OLD")}}}}})

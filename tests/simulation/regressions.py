@@ -17,6 +17,7 @@ BEFORE_TRADES: dict[int, str] = {
 
 WITH_TRADES: dict[int, str] = {
     12: "the journal did not tell a persistent child that reports an error from one that has failed",
+    197: "a process that remembered a deleted instance wrote it over the one that had taken its name",
     318: "an instance that was paused for a minute lost the attempts of its service to the dead letters",
 }
 

@@ -75,10 +75,10 @@ class AuditedStore(MemoryStore):
         self._latest |= {mail.id: self._now() for mail in commit.mail}
 
     async def delete_instance(
-        self, address: Address, *, expected_sequence: int | None = None, mail: tuple[Mail, ...] = ()
+        self, address: Address, *, expected: InstanceRecord | None = None, mail: tuple[Mail, ...] = ()
     ) -> bool:
         before = self._kept_mail()
-        existed = await super().delete_instance(address, expected_sequence=expected_sequence, mail=mail)
+        existed = await super().delete_instance(address, expected=expected, mail=mail)
         self.void |= before - self._kept_mail()
         if existed:
             self.sent += mail
@@ -133,7 +133,9 @@ class AuditedStore(MemoryStore):
 
     def _is_current(self, commit: Commit) -> bool:
         kept = self._instances.get(commit.record.address)
-        return commit.expected_sequence == (None if kept is None else kept.record.sequence)
+        if kept is None or commit.expected_sequence is None:
+            return kept is None and commit.expected_sequence is None
+        return (commit.expected_sequence, commit.record.life) == (kept.record.sequence, kept.record.life)
 
     def _check_record(self, before: InstanceRecord | None, commit: Commit) -> list[engine.Step]:
         """The journal leads from the snapshot before to the one after, and time goes forward. Returns its macrosteps,

@@ -25,7 +25,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """One atomic change of one instance. A store applies the parts in the order of these fields."""
 
     expected_sequence: int | None
-    """The sequence number the turn started from; ``None`` when the instance must not exist yet."""
+    """The sequence number the turn started from; ``None`` when the instance must not exist yet. With the life that
+    ``record`` names it is what the compare-and-swap compares."""
     consumed: tuple[str, ...] = ()
     """Ids of the mail this turn applied: deleted here, and each must still be pending."""
     cancelled: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ async def delete_instance(runtime: Runtime, address: Address) -> bool:
     while (record := await runtime.store.load(address)) is not None:
         left_behind = farewell(record)
         try:
-            if await runtime.store.delete_instance(address, expected_sequence=record.sequence, mail=left_behind):
+            if await runtime.store.delete_instance(address, expected=record, mail=left_behind):
                 return True
         except SequenceConflict:
             continue  # another process was faster

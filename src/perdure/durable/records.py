@@ -190,7 +190,7 @@ class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
     life: str = ""
     """Names this life of the instance: one created under the same address after a delete has another."""
     sequence: int
-    """Grows with every commit; the compare-and-swap compares it."""
+    """Grows with every commit; the compare-and-swap compares it, within a life."""
     version_id: str
     created_at: float
     ts: float

@@ -56,10 +56,10 @@ class Store(AccessStore, EvolutionStore, GroupStore, UpkeepStore, Protocol):
         """Apply a commit, all or nothing, durably.
 
         Raises ``InstanceExists`` when ``expected_sequence`` is ``None`` and the instance exists; ``SequenceConflict``
-        when the instance is at another sequence or gone; ``MailGone`` when consumed mail is no longer pending, or is
-        addressed to another instance; ``StoreError`` when an id of its mail or a sequence number of its journal is in
-        use; ``ReceiptExists`` when the key of its receipt has one; ``TypeError`` for what JSON cannot say. Concurrent
-        commits may share one durable write; each keeps its own outcome.
+        when the instance is at another sequence, in another life or gone; ``MailGone`` when consumed mail is no longer
+        pending, or is addressed to another instance; ``StoreError`` when an id of its mail or a sequence number of its
+        journal is in use; ``ReceiptExists`` when the key of its receipt has one; ``TypeError`` for what JSON cannot
+        say. Concurrent commits may share one durable write; each keeps its own outcome.
         """
         ...
 
@@ -68,15 +68,15 @@ class Store(AccessStore, EvolutionStore, GroupStore, UpkeepStore, Protocol):
         ...
 
     async def delete_instance(
-        self, address: Address, *, expected_sequence: int | None = None, mail: tuple[Mail, ...] = ()
+        self, address: Address, *, expected: InstanceRecord | None = None, mail: tuple[Mail, ...] = ()
     ) -> bool:
         """Remove the instance with its journal, its receipts, its logs, the mail to it and the delayed mail from it.
         False if there is none.
 
         Dead letters go by the same rule. ``mail`` is what it leaves behind: sent in the same atomic step, or not at all
-        when there is no such instance. Raises ``SequenceConflict`` when the instance is not at ``expected_sequence``,
-        where one is given. A store on disk overwrites what is
-        removed, and says how its last traces are removed.
+        when there is no such instance. Raises ``SequenceConflict`` when the instance is at another sequence or in
+        another life than the record ``expected``, where one is given. A store on disk overwrites what is removed, and
+        says how its last traces are removed.
         """
         ...
 

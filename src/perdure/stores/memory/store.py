@@ -121,13 +121,15 @@ class MemoryStore(UpkeepTables, GroupTables):
         return msgspec.structs.replace(kept.record, snapshot=decode_snapshot(kept.snapshot_json))
 
     async def delete_instance(
-        self, address: Address, *, expected_sequence: int | None = None, mail: tuple[Mail, ...] = ()
+        self, address: Address, *, expected: InstanceRecord | None = None, mail: tuple[Mail, ...] = ()
     ) -> bool:
         kept = self._instances.get(address)
         if kept is None:
             return False
-        if expected_sequence not in (None, kept.record.sequence):
-            raise SequenceConflict(f"{address} is at sequence {kept.record.sequence}, not at {expected_sequence}")
+        if expected is not None and _position(kept.record) != _position(expected):
+            raise SequenceConflict(
+                f"{address} is not at sequence {expected.sequence} any more, or not the same instance"
+            )
         left_behind = self._outgoing(mail, set())
         del self._instances[address]
         self._end_memberships(address)
@@ -371,10 +373,16 @@ def _check_sequence(commit: Commit, kept: KeptInstance | None) -> None:
         return
     if kept is None:
         raise SequenceConflict(f"{address} is gone: it was at sequence {commit.expected_sequence}")
+    if kept.record.life != commit.record.life:
+        raise SequenceConflict(f"{address} was deleted and is another instance now: reload it")
     if kept.record.sequence != commit.expected_sequence:
         raise SequenceConflict(
             f"{address} is at sequence {kept.record.sequence}, not at {commit.expected_sequence}: reload it"
         )
+
+
+def _position(record: InstanceRecord) -> tuple[int, str]:
+    return record.sequence, record.life
 
 
 def _check_receipt(commit: Commit, kept: KeptInstance | None) -> None:

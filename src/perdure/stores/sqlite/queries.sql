@@ -4,33 +4,32 @@
 -- name: create_instance
 -- Insert an instance that must not exist yet. Answers its key; no row when the name is taken.
 INSERT INTO instance (
-    org, machine, instance, sequence, version_id, created_at, ts, status, parents, desired_version, life, snapshot
+    org, machine, instance, sequence, version_id, created_at, ts, status, parents, desired_version, snapshot, life
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (org, machine, instance) DO NOTHING
 RETURNING key;
 
 -- name: advance_instance
--- The compare-and-swap of a commit. Answers the instance's key; no row when it is at another sequence or gone.
+-- The compare-and-swap of a commit. Answers the instance's key; no row when it is at another sequence, in another life or
+-- gone.
 UPDATE instance
-SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, desired_version = ?, life = ?,
-    snapshot = ?
-WHERE org = ? AND machine = ? AND instance = ? AND sequence = ?
+SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, desired_version = ?, snapshot = ?
+WHERE life = ? AND org = ? AND machine = ? AND instance = ? AND sequence = ?
 RETURNING key;
 
 -- name: advance_instance_of_key
 -- The same for an instance of which the key is known. No row is changed when it is at another sequence or gone.
 UPDATE instance
-SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, desired_version = ?, life = ?,
-    snapshot = ?
-WHERE key = ? AND sequence = ?;
+SET sequence = ?, version_id = ?, created_at = ?, ts = ?, status = ?, parents = ?, desired_version = ?, snapshot = ?
+WHERE life = ? AND key = ? AND sequence = ?;
 
--- name: instance_sequence
+-- name: instance_position
 -- Where an instance stands, to explain why a commit lost.
-SELECT sequence FROM instance WHERE org = ? AND machine = ? AND instance = ?;
+SELECT sequence, life FROM instance WHERE org = ? AND machine = ? AND instance = ?;
 
 -- name: load_instance
 -- One instance, whole.
-SELECT sequence, version_id, created_at, ts, status, parents, desired_version, life, snapshot
+SELECT sequence, version_id, created_at, ts, status, parents, desired_version, snapshot, life
 FROM instance
 WHERE org = ? AND machine = ? AND instance = ?;
 

@@ -80,7 +80,7 @@ def ids_row(ids: Iterable[str]) -> str:
 
 
 def instance_row(commit: Commit) -> Row:
-    """Everything of the record but its address."""
+    """Everything of the record but its address; last the name of its life, which no commit changes."""
     record = commit.record
     return (
         record.sequence,
@@ -90,13 +90,13 @@ def instance_row(commit: Commit) -> Row:
         record.status,
         _text(record.parents) if record.parents else "[]",
         record.desired_version_id,
-        record.life,
         commit.snapshot_json.decode(),
+        record.life,
     )
 
 
 def instance_of(address: Address, row: Row) -> InstanceRecord:
-    sequence, version_id, created_at, ts, status, parents, desired_version, life, snapshot = row
+    sequence, version_id, created_at, ts, status, parents, desired_version, snapshot, life = row
     return InstanceRecord(
         address=address,
         sequence=sequence,

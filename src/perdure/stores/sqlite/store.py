@@ -168,10 +168,10 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
         return None if row is None else rows.instance_of(address, row)
 
     async def delete_instance(
-        self, address: Address, *, expected_sequence: int | None = None, mail: tuple[Mail, ...] = ()
+        self, address: Address, *, expected: InstanceRecord | None = None, mail: tuple[Mail, ...] = ()
     ) -> bool:
         left_behind = [rows.mail_row(each) for each in mail]
-        work = partial(writes.delete_instance, address=address, expected_sequence=expected_sequence, mail=left_behind)
+        work = partial(writes.delete_instance, address=address, expected=expected, mail=left_behind)
         existed = await self._write(work)
         if existed:
             await self._empty_log()

@@ -7,8 +7,7 @@ own, the event loop's while the disk is fast.
 Most work is commits that advance an instance, and those of a group differ in their values only. They are done statement
 by statement instead of commit by commit: all swaps, then all that is consumed, and so on. They are of different
 instances, so it comes to the same; whenever something is not as expected, the group is undone and done piece by piece.
-Such a swap names the instance by its key, which is never used again: that and the sequence number are the whole
-comparison. The keys come from earlier commits.
+Such a swap names the instance by its key, which is never used again. The keys come from earlier commits.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import msgspec
 
 from perdure.durable.commit import Commit
 from perdure.durable.indexes import IndexValue
-from perdure.durable.records import Address, VersionRecord
+from perdure.durable.records import Address, InstanceRecord, VersionRecord
 from perdure.errors import InstanceExists, InvalidState, MailGone, NotFound, ReceiptExists, SequenceConflict
 from perdure.stores.sqlite.groups import MembershipChanges
 from perdure.stores.sqlite.inbox import HEAVY
@@ -143,12 +143,13 @@ class PreparedCommit(msgspec.Struct, frozen=True):
         return connection.execute(QUERIES["add_receipt"], row).rowcount > 0
 
     def _conflict(self, connection: sqlite3.Connection, address: Row) -> SequenceConflict:
-        present = connection.execute(QUERIES["instance_sequence"], address).fetchone()
+        present = connection.execute(QUERIES["instance_position"], address).fetchone()
         if present is None:
             return SequenceConflict(f"{self.address} is gone: it was at sequence {self.expected_sequence}")
-        return SequenceConflict(
-            f"{self.address} is at sequence {present[0]}, not at {self.expected_sequence}: reload it"
-        )
+        sequence, life = present
+        if life != self.instance[-1]:
+            return SequenceConflict(f"{self.address} was deleted and is another instance now: reload it")
+        return SequenceConflict(f"{self.address} is at sequence {sequence}, not at {self.expected_sequence}: reload it")
 
 
 def advance_together(connection: sqlite3.Connection, commits: dict[int, PreparedCommit]) -> None:
@@ -175,12 +176,12 @@ def advance_together(connection: sqlite3.Connection, commits: dict[int, Prepared
 
 
 def delete_instance(
-    connection: sqlite3.Connection, address: Address, expected_sequence: int | None, mail: list[Row]
+    connection: sqlite3.Connection, address: Address, expected: InstanceRecord | None, mail: list[Row]
 ) -> bool:
     row = address_row(address)
-    present = connection.execute(QUERIES["instance_sequence"], row).fetchone()
-    if present is not None and expected_sequence not in (None, present[0]):
-        raise SequenceConflict(f"{address} is at sequence {present[0]}, not at {expected_sequence}")
+    present = connection.execute(QUERIES["instance_position"], row).fetchone()
+    if present is not None and expected is not None and present != (expected.sequence, expected.life):
+        raise SequenceConflict(f"{address} is not at sequence {expected.sequence} any more, or not the same instance")
     if connection.execute(QUERIES["delete_instance"], row).rowcount == 0:
         return False
     for query in (

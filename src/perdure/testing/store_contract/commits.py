@@ -131,6 +131,19 @@ class CommitContract(StoreBinding):
             await store.commit(commit_at(2))
         assert await store.load(ALICE) is None
 
+    async def test_commit_raises_sequence_conflict_when_another_instance_has_taken_the_name(self, store: Store) -> None:
+        for life in ("first", "second"):
+            await store.delete_instance(ALICE)
+            await store.commit(commit_at(1, life=life))
+            await store.commit(commit_at(2, life=life, context={"of": life}))
+        for _ in range(2):  # the second time by whatever a store remembers of the first
+            with pytest.raises(SequenceConflict):
+                await store.commit(commit_at(3, life="first", context={"of": "first"}))
+            loaded = await store.load(ALICE)
+            assert loaded is not None
+            assert (loaded.sequence, loaded.life, loaded.snapshot.context) == (2, "second", {"of": "second"})
+        await store.commit(commit_at(3, life="second"))
+
     async def test_sequence_numbers_may_skip(self, store: Store) -> None:
         await create(store, ALICE)
         commit = commit_at(7)

@@ -29,17 +29,27 @@ class DeletionContract(StoreBinding):
 
     async def test_an_instance_that_is_not_there_leaves_nothing_behind(self, store: Store) -> None:
         assert await store.delete_instance(ALICE, mail=(STOP,)) is False
-        assert await store.delete_instance(ALICE, expected_sequence=1, mail=(STOP,)) is False
+        assert await store.delete_instance(ALICE, expected=commit_at(1).record, mail=(STOP,)) is False
         assert await store.pending_mail(BOB) == []
 
     async def test_an_instance_that_has_moved_on_is_not_deleted(self, store: Store) -> None:
         await create(store, ALICE)
         await store.commit(commit_at(2))
         with pytest.raises(SequenceConflict):
-            await store.delete_instance(ALICE, expected_sequence=1, mail=(STOP,))
+            await store.delete_instance(ALICE, expected=commit_at(1).record, mail=(STOP,))
         assert await store.load(ALICE) is not None
         assert await store.pending_mail(BOB) == []
-        assert await store.delete_instance(ALICE, expected_sequence=2) is True
+        assert await store.delete_instance(ALICE, expected=commit_at(2).record) is True
+
+    async def test_an_instance_is_not_deleted_in_place_of_the_one_whose_name_it_has_taken(self, store: Store) -> None:
+        await create(store, ALICE)
+        await store.delete_instance(ALICE)
+        await store.commit(commit_at(1, life="second"))
+        with pytest.raises(SequenceConflict):
+            await store.delete_instance(ALICE, expected=commit_at(1).record, mail=(STOP,))
+        assert await store.load(ALICE) is not None
+        assert await store.pending_mail(BOB) == []
+        assert await store.delete_instance(ALICE, expected=commit_at(1, life="second").record) is True
 
     async def test_a_deletion_whose_mail_has_an_id_in_use_changes_nothing(self, store: Store) -> None:
         await create(store, ALICE)

@@ -55,6 +55,7 @@ def commit_at(
     sequence: int,
     address: Address = ALICE,
     *,
+    life: str = "",
     context: Json = None,
     consumed: Iterable[str] = (),
     cancelled: Iterable[str] = (),
@@ -68,6 +69,7 @@ def commit_at(
     snapshot = Snapshot(machine=address.machine, configuration=("idle",), value="idle", context=context or {})
     record = InstanceRecord(
         address=address,
+        life=life,
         sequence=sequence,
         version_id="ver_1",
         created_at=1000.0,
