@@ -67,12 +67,12 @@ def rebuild(
     with session.client() as client:
         client.add_index(machine, index, selector)
         total = sum(item.instances for item in client.population(machine))
-        with progress_bar("indexing", total, is_shown=not session.out.as_json) as advance:
+        with progress_bar("indexing", is_shown=not session.out.as_json) as reached:
             cursor: str | None = None
             while True:
                 page = client.rebuild_index(machine, index, cursor=cursor, limit=batch)
                 rebuilt, failed = rebuilt + page.rebuilt, failed | page.failed
-                advance(page.rebuilt + len(page.failed))
+                reached(rebuilt + len(failed), total)
                 cursor = page.cursor
                 if cursor is None:
                     break

@@ -1,11 +1,9 @@
-"""A progress bar for commands that work through many instances, on standard error and for people alone."""
+"""The progress bar of commands that take their time, on standard error and for people alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from perdure.cli.output import console
 
@@ -13,17 +11,28 @@ __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar(title: str, total: int, *, is_shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar that is told how many more are done. Where nobody looks there is none."""
+def progress_bar(title: str, *, is_shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is told how many are done, and of how many. Where nobody looks there is none."""
+    # Rich's bar is slow to import, and most commands show none.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    terminal = console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=console(stderr=True),
-        disable=not is_shown,
+        console=terminal,
+        disable=not is_shown or not terminal.is_terminal,
     )
     with bar:
-        task = bar.add_task(title, total=total)
-        yield lambda count: bar.advance(task, count)
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from perdure.cli.output import Output, builtins, say
+from perdure.cli.output import Output, builtins
+from perdure.cli.progress import progress_bar
 from perdure.errors import InvalidParameter
 
 __all__ = ["backup", "compact", "doctor", "restore"]
@@ -33,7 +32,7 @@ def backup(
     """
     from perdure.stores.sqlite.backup import back_up
 
-    with progress_bar("copying", shows=not as_json) as progress:
+    with progress_bar("copying", is_shown=not as_json) as progress:
         size = back_up(database_of(store), file, progress)
     Output(as_json=as_json).answer({"file": str(file), "bytes": size}, f"{file}: {size:,} bytes, verified")
 
@@ -48,7 +47,7 @@ def restore(
     from perdure.stores.sqlite.backup import restore as put_back
 
     database = database_of(store)
-    with progress_bar("copying", shows=not as_json) as progress:
+    with progress_bar("copying", is_shown=not as_json) as progress:
         size = put_back(file, database, progress, replaces=force)
     Output(as_json=as_json).answer({"file": str(database), "bytes": size}, f"{database}: {size:,} bytes, verified")
 
@@ -69,7 +68,7 @@ def doctor(store: StoreOption = _DEFAULT_STORE, as_json: JsonOption = False) -> 
     """
     from perdure.stores.sqlite.doctor import examine
 
-    with progress_bar("reading instances", shows=not as_json) as progress:
+    with progress_bar("reading instances", is_shown=not as_json) as progress:
         findings = examine(database_of(store), progress)
     out = Output(as_json=as_json)
     has_errors = any(finding.severity == "error" for finding in findings)
@@ -92,17 +91,3 @@ def database_of(store: str) -> Path:
     if path is None:
         raise InvalidParameter(f"{store!r} has no file: say sqlite:///path/to/file.db", "store")
     return path
-
-
-@contextmanager
-def progress_bar(label: str, *, shows: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, where there is a terminal to see it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not shows or not console.is_terminal) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-    if shows and not console.is_terminal:
-        say(f"{label}: done")

@@ -150,23 +150,23 @@ def work_through(
     """Ask for page after page of each part until the end, or Ctrl-C."""
     tally, clock = Tally(), SystemClock()
 
-    async def run(advance: Callable[[int], None]) -> None:
+    async def run(reached: Callable[[int, int], None]) -> None:
         started_at, done, cursor = clock.now(), 0, None
         async with session.async_client() as client:
             while parts:
                 page = await ask(client, parts[0], cursor)
                 for outcome in page.outcomes:
                     tally.add(outcome)
-                advance(len(page.outcomes))
                 done, cursor = done + len(page.outcomes), page.cursor
+                reached(done, total)
                 if cursor is None:
                     parts.pop(0)
                 if rate is not None:
                     await clock.sleep(started_at + done / rate * 1000 - clock.now())
 
-    with progress_bar(title, total, is_shown=not session.out.as_json) as advance:
+    with progress_bar(title, is_shown=not session.out.as_json) as reached:
         try:
-            asyncio.run(run(advance))
+            asyncio.run(run(reached))
         except KeyboardInterrupt:
             tally.was_stopped = True
     return tally

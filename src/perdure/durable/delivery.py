@@ -39,6 +39,7 @@ from perdure.durable.failed_mail import FailedMail, is_hopeless
 from perdure.durable.mail_message import message_of
 from perdure.durable.near_timers import NearTimers
 from perdure.durable.records import Address, Mail
+from perdure.durable.store import STORE_RETRY_MILLISECONDS
 from perdure.errors import (
     InvalidState,
     text_of,
@@ -54,8 +55,6 @@ logger = get_logger("perdure.delivery")
 
 BATCH_MAX = 256
 """Messages handed out after one look at the store."""
-STORE_RETRY_MILLISECONDS = 1000.0
-"""Pause after the store failed, so that a broken disk does not turn into a busy loop."""
 LOOK_AGAIN_MILLISECONDS = 30_000.0
 """The longest time between two looks from the start."""
 

@@ -27,6 +27,7 @@ from perdure.durable.message import AttemptDue, Deliver
 from perdure.durable.observing import outcome_of, run_traced
 from perdure.durable.records import Address, InstanceRecord
 from perdure.durable.running_services import RunningServices
+from perdure.durable.store import STORE_RETRY_MILLISECONDS
 from perdure.durable.turn_taking import TurnTaking
 from perdure.errors import (
     InvalidState,
@@ -54,9 +55,6 @@ if TYPE_CHECKING:
 __all__ = ["Resident"]
 
 logger = get_logger("perdure.durable")
-
-STORE_RETRY_MILLISECONDS = 1000.0
-"""Pause before the word of a child is tried again that a failing store could not take."""
 
 
 class Resident(TurnTaking):

@@ -32,7 +32,10 @@ from perdure.durable.records import (
 )
 from perdure.durable.upkeep_store import UpkeepStore
 
-__all__ = ["Store"]
+__all__ = ["STORE_RETRY_MILLISECONDS", "Store"]
+
+STORE_RETRY_MILLISECONDS = 1000.0
+"""How long whoever met a ``StoreError`` waits before asking again, so that a broken disk makes no busy loop."""
 
 
 class Store(AccessStore, EvolutionStore, GroupStore, UpkeepStore, Protocol):
