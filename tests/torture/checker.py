@@ -20,12 +20,16 @@ __all__ = ["violations"]
 EARLY_MILLISECONDS_MAX = 1.0
 """The journal's times are made to grow, by a thousandth of a millisecond each where the clock does not."""
 WORK_ENDS = ("done.invoke.work", "error.platform.work")
+LOG_BYTES_MAX = 128 * 1024 * 1024
+"""A log that is longer was not copied into the database for many kills."""
 CLIENTS_EVENTS = ("NOTE", "TIMER", "CALL", "WORK")
 
 
 def violations(evidence: Evidence) -> list[str]:
     """Everything that is not as promised, in words; nothing when all is well."""
     found = [f"left over: {mail}" for mail in evidence.pending]
+    if evidence.longest_log > LOG_BYTES_MAX:
+        found.append(f"the database's log has grown to {evidence.longest_log:,} bytes")
     by_ledger: dict[str, list[Operation]] = defaultdict(list)
     for operation in evidence.operations:
         by_ledger[operation.ledger].append(operation)

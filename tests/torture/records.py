@@ -66,6 +66,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The ids of the work that was begun, in order."""
     pending: list[str] = []
     """Mail that is not delivered, and dead letters, though all has come to rest."""
+    longest_log: int = 0
+    """Bytes of the database's log that a killed server has left, at most."""
 
 
 _operation = msgspec.json.Decoder(Operation)

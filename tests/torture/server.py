@@ -35,6 +35,8 @@ class TorturedServer:
         self.effects.touch()
         self.log = folder / "server.log"
         self.url = f"http://127.0.0.1:{free_port()}"
+        self.longest_log = 0
+        """Bytes of the database's log that a kill has left, at most."""
         self._process: Process | None = None
         self._environment = os.environ | {EFFECTS_VARIABLE: str(self.effects), MASTER_KEY_VARIABLE: "torture" * 8}
 
@@ -76,6 +78,9 @@ class TorturedServer:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+            with contextlib.suppress(FileNotFoundError):
+                log = self.database.with_name(self.database.name + "-wal")
+                self.longest_log = max(self.longest_log, log.stat().st_size)
 
 
 def free_port() -> int:

@@ -234,6 +234,10 @@ def leave_mail(evidence: Evidence) -> Evidence:
     return REPLACE(evidence, pending=["mail that is due at 7.0"])
 
 
+def let_the_log_grow(evidence: Evidence) -> Evidence:
+    return REPLACE(evidence, longest_log=200_000_000)
+
+
 DOCTORS: dict[Callable[[Evidence], Evidence], str] = {
     lose: "was acknowledged, and is lost",
     double: "is there 2 times",
@@ -259,6 +263,7 @@ DOCTORS: dict[Callable[[Evidence], Evidence], str] = {
     lose_a_ledger: "something of it was answered, and it is not there",
     conjure_a_ledger: "ghost: nobody asked for it",
     leave_mail: "left over: mail that is due at 7.0",
+    let_the_log_grow: "the database's log has grown to 200,000,000 bytes",
 }
 
 

@@ -147,7 +147,13 @@ async def evidence_of(plan: Plan, server: TorturedServer) -> Evidence:
         await store.close()
     files = sorted(plan.folder.glob("client-*.jsonl"))
     performed = server.effects.read_text().split()
-    return Evidence(operations=read_operations(files), ledgers=ledgers, performed=performed, pending=pending)
+    return Evidence(
+        operations=read_operations(files),
+        ledgers=ledgers,
+        performed=performed,
+        pending=pending,
+        longest_log=server.longest_log,
+    )
 
 
 async def ledger_of(store: SqliteStore, address: Address) -> Ledger:
@@ -188,7 +194,8 @@ def summary_of(evidence: Evidence) -> str:
         f"{outcomes['unknown']:,} without an answer ({kinds})\n"
         f"{len(evidence.ledgers):,} ledgers with {sum(applied.values()):,} lines: {applied['TIMER']:,} timers, "
         f"{applied['CALL']:,} calls to clerks, {applied['done.invoke.work']:,} pieces of work done and "
-        f"{applied['error.platform.work']:,} failed or lost to a kill"
+        f"{applied['error.platform.work']:,} failed or lost to a kill\n"
+        f"the database's log was at most {evidence.longest_log / 1e6:,.0f} MB long"
     )
 
 

@@ -83,6 +83,31 @@ def filling(tmp_path: Path) -> Iterator[Filling]:
         connection.close()
 
 
+async def test_the_log_does_not_grow_from_one_process_that_dies_to_the_next(tmp_path: Path) -> None:
+    """A copy of the files of a store that is open is what would be left if its process died now."""
+    left: list[int] = []
+    home = tmp_path / "0"
+    home.mkdir()
+    for life in range(1, 6):
+        store = SqliteStore(home / "perdure.db")
+        await store.open()
+        for person in PEOPLE * 20:
+            before = await store.load(person)
+            await store.commit(commit_at(1 if before is None else before.sequence + 1, person, context="x" * 1_000))
+        log = home / "perdure.db-wal"
+        left.append(log.stat().st_size)
+        home = tmp_path / str(life)
+        home.mkdir()
+        for file in (log, log.with_name("perdure.db")):
+            (home / file.name).write_bytes(file.read_bytes())
+        await store.close()
+    assert max(left) < 2 * min(left)
+    store = SqliteStore(home / "perdure.db")
+    await store.open()
+    assert [record.sequence for person in PEOPLE if (record := await store.load(person))] == [100] * len(PEOPLE)
+    await store.close()
+
+
 def test_a_commit_brings_nothing_into_the_database_and_the_checkpoint_all(filling: Filling, tmp_path: Path) -> None:
     database = tmp_path / "perdure.db"
     filling.go_on()

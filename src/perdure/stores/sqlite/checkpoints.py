@@ -10,6 +10,10 @@ which is short by then, while the writer is held up by its lock. Readers that co
 the log has become long, the writer is held up a little longer, until those who read have read. A reader that stays,
 such as a backup, keeps the log growing until it leaves: that is tried less and less often, since each attempt holds up
 the writer.
+
+What a process that died has left in the log is copied before the next one begins. Its writer counts from there: a
+server that dies again and again, each time before there is something to copy, would make the log longer each time, and
+with it every start.
 """
 
 from __future__ import annotations
@@ -18,10 +22,10 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from perdure.stores.sqlite.connection import is_fatal, store_error
+from perdure.stores.sqlite.connection import is_fatal, store_error, truncate_log
 from perdure.stores.sqlite.writer import Writer
 
-__all__ = ["LOG_PAGES_MAX", "PAGES_PER_CHECKPOINT", "READER_PATIENCE_MS", "Checkpointer"]
+__all__ = ["LOG_PAGES_MAX", "PAGES_PER_CHECKPOINT", "READER_PATIENCE_MS", "Checkpointer", "empty_log_of_the_dead"]
 
 PAGES_PER_CHECKPOINT = 8_000
 """Pages that are written, by estimation, between two checkpoints: 32 MB."""
@@ -32,6 +36,18 @@ READER_PATIENCE_MS = 50
 
 _PASSES = 2
 """Checkpoints beside the writer before the one that holds it up."""
+
+
+def empty_log_of_the_dead(path: Path) -> None:
+    """Copy what a process that died has left in the log. Nobody writes yet; who reads is not waited for.
+
+    Raises ``sqlite3.Error`` when nothing can be trusted any more.
+    """
+    try:
+        truncate_log(path, busy_timeout_ms=READER_PATIENCE_MS)
+    except sqlite3.Error as error:
+        if is_fatal(error):
+            raise
 
 
 class Checkpointer(threading.Thread):

@@ -32,7 +32,7 @@ from perdure.durable.records import (
 from perdure.errors import InvalidState
 from perdure.stores.sqlite import rows, writes
 from perdure.stores.sqlite.access import AccessQueries
-from perdure.stores.sqlite.checkpoints import READER_PATIENCE_MS, Checkpointer
+from perdure.stores.sqlite.checkpoints import READER_PATIENCE_MS, Checkpointer, empty_log_of_the_dead
 from perdure.stores.sqlite.connection import (
     check_path,
     connect_checkpointer,
@@ -130,6 +130,7 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
                 checkpoints=False,
             )
             connections.append(writer)
+            empty_log_of_the_dead(self.path)
             bring_up_to_date(writer, self.path, Schema.of_folder())
             connections.append(connect_checkpointer(self.path, busy_timeout_ms=READER_PATIENCE_MS))
             while len(connections) < 2 + self._readers:
