@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-__all__ = ["Json", "JsonObject", "decode_json", "encode_json", "encode_model", "json_copy"]
+__all__ = ["Json", "JsonObject", "decode_json", "encode_json", "encode_model", "json_copy", "says_the_same"]
 
 Json: TypeAlias = Any
 """None, bool, int, float, str, list or dict of JSON. ``Any``, since mypy cannot follow the recursion in user code."""
@@ -48,3 +48,32 @@ def decode_json(data: bytes | str) -> Json:
 def json_copy(value: Json) -> Json:
     """What ``value`` becomes when it is stored and read again: tuples turn into lists, aliases are cut."""
     return _decoder.decode(_encoder.encode(value))
+
+
+def says_the_same(one: Json, other: Json) -> bool:
+    """Whether two values that Python takes for equal are the same JSON: it takes ``True`` for 1, and 1.0 too.
+
+    Of objects that are no JSON themselves the encoding decides, where they have one.
+    """
+    pairs = [(one, other)]
+    while pairs:
+        one, other = pairs.pop()
+        kind = type(one)
+        if one is other:
+            continue
+        if kind is not type(other):
+            return False
+        if kind is dict:
+            pairs += [(value, other[key]) for key, value in one.items()]
+        elif kind is list or kind is tuple:
+            pairs += zip(one, other, strict=True)
+        elif kind not in (str, int, bool) and _encoding(one) != _encoding(other):
+            return False
+    return True
+
+
+def _encoding(value: Any) -> bytes:
+    try:
+        return encode_json(value)
+    except (TypeError, ValueError, RecursionError):
+        return b""  # no JSON

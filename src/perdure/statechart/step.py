@@ -13,7 +13,7 @@ from typing import Any, Generic
 import msgspec
 
 from perdure.errors import EventFailed, InvalidParameter, SnapshotMismatch
-from perdure.json_value import Json, JsonObject
+from perdure.json_value import Json, JsonObject, says_the_same
 from perdure.statechart import spawning
 from perdure.statechart.action import Assign, StartTimer
 from perdure.statechart.callables import Meta
@@ -203,10 +203,14 @@ def outcome(step: Macrostep) -> Step:
     if before is None or effects or step.status != "active" or configuration.leaves != before.configuration:
         return Step(snapshot, effects, True)
     same_children = step.children is before.children or step.children == before.children
-    same_context = step.context is before.context or step.context == before.context
+    same_context = is_same_context(step.context, before.context)
     if not (same_children and same_context):
         return Step(snapshot, effects, True)
     return Step(before if step.history is before.history else snapshot, effects, False)
+
+
+def is_same_context(after: Any, before: Any) -> bool:
+    return after is before or (after == before and says_the_same(after, before))
 
 
 # -- macrosteps that need no Macrostep -------------------------------------------------------------
@@ -268,7 +272,7 @@ def quick_step(
                     effects.append(RunAction(action.name, context, seen_event, action.params))
             if spawning.last_refusal is not refusal:
                 return None
-            if target is configuration and not effects and (context is before or context == before):
+            if target is configuration and not effects and is_same_context(context, before):
                 break
             after = Snapshot(
                 snapshot.machine,

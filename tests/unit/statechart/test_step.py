@@ -222,6 +222,28 @@ def test_changed_says_whether_state_context_or_effects_differ(handler: Any, chan
     assert play(config).changed
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (1, True),
+        (0, False),
+        (True, 1),
+        (1, 1.0),
+        (0.0, -0.0),
+        ([0, {"n": 0}], [0, {"n": False}]),
+        ((1,), (True,)),
+        ({"n": [[1]]}, {"n": [[1.0]]}),
+    ],
+)
+@pytest.mark.parametrize("beside", [[], [raise_("NOBODY")]])
+def test_an_assigned_value_is_kept_that_python_takes_for_the_former_one_and_json_does_not(
+    before: Any, after: Any, beside: list[Any]
+) -> None:
+    step = play({"context": {"n": before}, "on": {"GO": {"actions": [assign(n=lambda: after), *beside]}}}, "GO")
+    assert step.changed
+    assert repr(step.snapshot.context) == repr({"n": after})
+
+
 def test_a_new_history_is_kept_though_nothing_else_changed() -> None:
     states = {"x": {"on": {"IN": "y"}}, "y": {}, "h": {"type": "history"}}
     config = {"initial": "p", "states": {"p": {"initial": "x", "on": {"GO": "p"}, "states": states}}}
