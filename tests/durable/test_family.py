@@ -129,6 +129,30 @@ async def test_a_synchronised_child_tells_its_parent_where_it_stands_after_each_
         ]
 
 
+def appended(context: dict[str, Any]) -> list[int]:
+    context["n"].append(1)  # in place, which no assigner should do
+    changed: list[int] = context["n"]
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "after"), [([], appended, [1]), (1, lambda: True, True), (0, lambda: 0.0, 0.0)]
+)
+@pytest.mark.parametrize("beside", [[], [send_to("nobody", "HELLO")]])
+async def test_a_parent_hears_of_a_change_that_python_takes_for_none(
+    world: World, before: Any, change: Any, after: Any, beside: list[Any]
+) -> None:
+    world.machine("m", home(sync=True))
+    world.machine("counter", {"context": {"n": before}, "on": {"SET": {"actions": [assign(n=change), *beside]}}})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        await soon(runtime.idle())
+        await runtime.send(KID, "SET")
+        await soon(runtime.idle())
+        heard = [event["state"]["context"]["n"] for event in await got(runtime, at("m"))]
+        assert repr(heard) == repr([before if change is not appended else [], after])
+
+
 async def test_updates_survive_a_restart_and_each_is_heard_once(world: World) -> None:
     world.machine("m", home(sync=True))
     world.machine("counter", COUNTER)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perdure import MachineConfigError, Meta, assign, create_machine, persistent
+from perdure import EventFailed, MachineConfigError, Meta, assign, create_machine, persistent
 from perdure.statechart.retry import Retry
 from tests.durable.world import ORG, FaultyWorld, World, a_while, at, journal, soon, types
 
@@ -246,6 +246,38 @@ async def test_events_are_taken_between_attempts_and_the_service_is_given_what_i
         await settle(world, runtime, 1_000)
         assert (await runtime.read(at("m"))).context["n"] == 1
         assert [context for context, _, _ in service.calls] == [{"n": 0}, {"n": 0}]
+
+
+async def test_what_an_attempt_does_to_what_it_was_given_is_nothing_to_the_next_one(world: World) -> None:
+    seen: list[tuple[list[int], list[str]]] = []
+
+    async def work(context: Any, event: Any) -> None:
+        seen.append(([*context["numbers"]], [*event["names"]]))
+        context["numbers"].clear()
+        event["names"].append("another")
+        raise RuntimeError("no")
+
+    invoke = {"src": "work", "retry": {"attempts": 3, "backoff": 1_000}, "onError": "failed"}
+    states = {"idle": {"on": {"GO": "busy"}}, "busy": {"invoke": invoke}, "failed": {}}
+    world.machine("m", {"initial": "idle", "context": {"numbers": [1]}, "states": states}, services={"work": work})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        await runtime.send(at("m"), {"type": "GO", "names": ["one"]})
+        await settle(world, runtime, 1_000)
+        await settle(world, runtime, 2_000)
+        assert (await runtime.read(at("m"))).state == "failed"
+        assert seen == [([1], ["one"])] * 3
+
+
+async def test_what_a_service_is_given_to_try_again_has_to_be_json(world: World) -> None:
+    invoke = {"id": "work", "src": "work", "data": lambda: {"thing": object()}, "retry": {"attempts": 2}}
+    states = {"idle": {"on": {"GO": "busy"}}, "busy": {"invoke": invoke}}
+    world.machine("m", {"initial": "idle", "states": states}, services={"work": lambda: None})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        with pytest.raises(EventFailed, match="what the service 'work' of m/one is given is not JSON"):
+            await runtime.send(at("m"), "GO")
+        assert (await runtime.read(at("m"))).state == "idle"
 
 
 async def test_a_paused_instance_begins_no_attempt(world: World) -> None:

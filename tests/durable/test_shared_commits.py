@@ -102,6 +102,22 @@ async def test_an_event_that_fails_among_others_fails_alone_and_spoils_nothing(w
         assert one.context["n"] == 4
 
 
+async def test_events_that_share_a_commit_are_answered_apart_though_an_assigner_changes_the_context_in_place(
+    world: BellWorld,
+) -> None:
+    def append(context: dict[str, Any]) -> list[int]:
+        context["items"].append(len(context["items"]))
+        items: list[int] = context["items"]
+        return items
+
+    world.machine("m", {"context": {"items": []}, "on": {"ADD": {"actions": assign(items=append)}}})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        answers = await soon(asyncio.gather(*(runtime.send(at("m"), "ADD") for _ in range(3))))
+        assert world.faults.calls["commit"] == 2
+        assert [answer.context["items"] for answer in answers] == [[0], [0, 1], [0, 1, 2]]
+
+
 async def test_a_refused_writer_among_others_is_refused_alone(world: BellWorld) -> None:
     async with world.running() as runtime:
         await runtime.create_instance(at("counter"))

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from perdure.durable.message import AttemptDue, AttemptFailed
-from perdure.errors import InvalidState
-from perdure.json_value import JsonObject
+from perdure.durable.outbox import UNSPEAKABLE
+from perdure.errors import EventFailed, InvalidState
+from perdure.json_value import JsonObject, json_copy
 from perdure.statechart.effect import Effect, StartChild, StopChild
 from perdure.statechart.event import error_platform_type
 from perdure.statechart.snapshot import Child
@@ -46,15 +47,25 @@ def tracked(work: Work, effect: StartChild) -> StartChild:
     child = msgspec.structs.replace(
         work.snapshot.children[effect.id],
         attempt=1,
-        given={
-            "event": effect.event,
-            "context": effect.context,
-            "has_data": effect.has_data,
-            "snapshots": effect.snapshots,
-            "params": effect.params,
-        },
+        given=remembered(work, effect),
     )
     return begun(work, child, effect)
+
+
+def remembered(work: Work, effect: StartChild) -> JsonObject:
+    """What a service is given, for its next attempts: a copy, which it cannot change. Raises ``EventFailed``."""
+    given = {
+        "event": effect.event,
+        "context": effect.context,
+        "has_data": effect.has_data,
+        "snapshots": effect.snapshots,
+        "params": effect.params,
+    }
+    try:
+        copy: JsonObject = json_copy(given)
+    except UNSPEAKABLE as error:
+        raise EventFailed(f"what the service {effect.id!r} of {work.address} is given is not JSON: {error}") from error
+    return copy
 
 
 def begun(work: Work, child: Child, effect: StartChild) -> StartChild:
@@ -126,7 +137,7 @@ def error_of(message: AttemptDue | AttemptFailed, child: Child) -> JsonObject:
 
 def restarted(child: Child) -> StartChild:
     """What starts a child again, with what it was given the first time."""
-    given = child.given or {}
+    given = json_copy(child.given or {})
     return StartChild(
         id=child.id,
         source=child.source,

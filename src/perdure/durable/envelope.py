@@ -81,8 +81,9 @@ class Envelope:
     def fail(self, error: Exception) -> None:
         self._end(None, error)
 
-    def succeed(self, record: InstanceRecord | None) -> None:
-        if self.settles and record is not None:
+    def succeed(self, record: InstanceRecord | None, *, is_own: bool = False) -> None:
+        """``is_own`` says that nobody else has this record's context."""
+        if self.settles and record is not None and not is_own:
             # Whoever waits looks at it later. Machine code that runs before may change the context that it is shown.
             snapshot = msgspec.structs.replace(record.snapshot, context=json_copy(record.snapshot.context))
             record = msgspec.structs.replace(record, snapshot=snapshot)

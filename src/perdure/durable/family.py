@@ -16,8 +16,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from perdure.durable.records import Address, Creation, InstanceRecord, Mail, Parent
-from perdure.json_value import JsonObject
+from perdure.json_value import JsonObject, json_copy, says_the_same
 from perdure.statechart.event import (
     DONE_INVOKE,
     ERROR_PLATFORM,
@@ -39,6 +41,7 @@ __all__ = [
     "is_escalation",
     "is_held",
     "is_progress",
+    "shown",
     "standing",
     "tie_of",
     "without",
@@ -99,9 +102,25 @@ def standing(snapshot: Snapshot) -> JsonObject:
 
 def has_news(parents: tuple[Parent, ...], before: Snapshot | None, after: Snapshot) -> bool:
     """Whether a parent wants to know where the instance stands, and it stands elsewhere than before its commit."""
-    if not any(tie.sync or tie.snapshots for tie in parents):
+    if not wants_news(parents):
         return False
-    return before is None or standing(before) != standing(after)
+    if before is None:
+        return True
+    former, present = standing(before), standing(after)
+    return former != present or not says_the_same(former, present)
+
+
+def wants_news(parents: tuple[Parent, ...]) -> bool:
+    return any(tie.sync or tie.snapshots for tie in parents)
+
+
+def shown(record: InstanceRecord) -> Snapshot:
+    """The snapshot that the machine's code is shown. A copy where there will be a question of what has changed, since
+    nothing keeps code from changing a context in place.
+    """
+    if not wants_news(record.parents):
+        return record.snapshot
+    return msgspec.structs.replace(record.snapshot, context=json_copy(record.snapshot.context))
 
 
 def words_of_progress(parents: tuple[Parent, ...], snapshot: Snapshot) -> list[tuple[Address, JsonObject]]:

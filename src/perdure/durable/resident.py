@@ -28,7 +28,7 @@ from perdure.durable.observing import outcome_of, run_traced
 from perdure.durable.records import Address, InstanceRecord
 from perdure.durable.running_services import RunningServices
 from perdure.durable.store import STORE_RETRY_MILLISECONDS
-from perdure.durable.turn_taking import TurnTaking
+from perdure.durable.turn_taking import TurnTaking, as_stored
 from perdure.errors import (
     InvalidState,
     MailboxFull,
@@ -294,6 +294,8 @@ class Resident(TurnTaking):
             self._applied(envelope, turn.commit.record, now)
             if envelope.settles and not has_settled:
                 self._unanswered.append(envelope)
+            elif envelope.settles:  # the turns after it were shown its context, and may have changed it
+                envelope.succeed(as_stored(turn).commit.record, is_own=True)
             else:
                 envelope.succeed(turn.commit.record)
         return True

@@ -155,7 +155,7 @@ def delivered_alone(
     if message.auth_context is not None:
         ensure_event_writable(definition, address, record.snapshot, message.event, message.auth_context, message.sender)
     scope = scope_of(address, record.parents, fresh_name, origin_of(message.sender) or message.origin)
-    step = engine.transition(definition.machine, record.snapshot, message.event, scope=scope)
+    step = engine.transition(definition.machine, family.shown(record), message.event, scope=scope)
     plain = plain_turn(definition, record, message, step, now=now, limits=limits)
     if plain is not None:
         return plain
@@ -336,7 +336,7 @@ class Work:
         self.address = address
         self.record = record
         self.scope = scope_of(address, record.parents, fresh_name)
-        self.snapshot: Snapshot = record.snapshot
+        self.snapshot: Snapshot = family.shown(record)
         self.status = record.status
         self.version_id = record.version_id
         self.desired_version_id = record.desired_version_id

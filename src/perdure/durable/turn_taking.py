@@ -38,7 +38,7 @@ from perdure.statechart.snapshot import decode_snapshot
 if TYPE_CHECKING:
     from perdure.durable.runtime import Runtime
 
-__all__ = ["TurnTaking"]
+__all__ = ["TurnTaking", "as_stored"]
 
 logger = get_logger("perdure.durable")
 
