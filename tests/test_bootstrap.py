@@ -5,13 +5,24 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from perdure import Address, AuthorizerRefused, Definition, MachineConfigError, NotFound, create_machine
+from perdure import (
+    Address,
+    AuthorizerRefused,
+    Definition,
+    Limits,
+    MachineConfigError,
+    NotFound,
+    RuntimeSettings,
+    create_machine,
+)
 from perdure.bootstrap import (
     DEFAULT_ORG,
     MASTER_KEY_VARIABLE,
+    address,
     create_store,
     ensure_default_org,
     find_master_key,
@@ -23,7 +34,7 @@ from perdure.bootstrap import (
 )
 from perdure.clock import SystemClock
 from perdure.entropy import SystemEntropy
-from perdure.errors import InvalidParameter, MachineCodeError
+from perdure.errors import EventTooLarge, InvalidParameter, MachineCodeError
 from perdure.hosts.in_process import load_definition
 from perdure.stores.memory import MemoryStore
 from perdure.stores.sqlite import SqliteStore
@@ -219,3 +230,41 @@ async def test_reading_an_instance_of_no_machine_says_so() -> None:
     async with open("memory://") as runtime:
         with pytest.raises(NotFound, match="no machine"):
             await runtime.read(FRONT)
+
+
+# -- settings ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_program_may_give_limits_of_its_own() -> None:
+    settings = RuntimeSettings(limits=Limits(event_bytes_max=50))
+    lamp = create_machine({"id": "lamp"})
+    async with open("memory://", [("lamp", lamp)], settings=settings) as runtime:
+        where = address("lamp", "one")
+        await runtime.create_instance(where)
+        with pytest.raises(EventTooLarge, match="the limit is 50 bytes"):
+            await runtime.send(where, {"type": "SAY", "text": "x" * 50})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"processing_timeout": -1},
+        {"processing_timeout": float("nan")},
+        {"processing_timeout": float("inf")},
+        {"processing_timeout": "30"},
+        {"mail_attempts": 0},
+        {"mail_attempts": 2.5},
+        {"mail_attempts": True},
+        {"mail_backoff": ()},
+        {"mail_backoff": (1, -1)},
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_where_it_is_given(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(InvalidParameter, match=name):
+        RuntimeSettings(**given)
+
+
+def test_a_limit_that_makes_no_sense_is_refused_where_it_is_given() -> None:
+    with pytest.raises(InvalidParameter, match="inbox_max is a whole number from 1 up, not 0"):
+        Limits(inbox_max=0)

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 from perdure.clock import SystemClock, TimerClock
 from perdure.durable.definition import Definition
 from perdure.durable.records import Address, OrgRecord, VersionRecord
-from perdure.durable.runtime import Runtime
+from perdure.durable.runtime import Runtime, RuntimeSettings
 from perdure.durable.store import Store
 from perdure.entropy import Entropy, SystemEntropy
 from perdure.errors import InvalidParameter, InvalidState
@@ -81,6 +81,7 @@ async def open(
     url: str = "sqlite:///perdure.db",
     machines: Iterable[MachineSource] = (),
     *,
+    settings: RuntimeSettings | None = None,
     clock: TimerClock | None = None,
     entropy: Entropy | None = None,
 ) -> AsyncIterator[Runtime]:
@@ -89,14 +90,15 @@ async def open(
     ``async with perdure.open("sqlite:///app.db", ["machines/"]) as runtime:``. The machines belong to ``DEFAULT_ORG``
     and are current from then on. Files are stored with the instances that run them; modules and pairs are code of
     this program, which has to bring them along whenever it opens the store. Of a bare machine the program itself and
-    other instances may do anything, and callers over the network nothing. Raises what ``create_store``,
+    other instances may do anything, and callers over the network nothing. ``settings`` are limits and times other than
+    the usual ones. Raises what ``create_store``,
     ``Store.open`` and ``Runtime.deploy`` raise.
     """
     clock = clock if clock is not None else SystemClock()
     entropy = entropy if entropy is not None else SystemEntropy()
     sources = list(machines)
     files = find_machine_files([Path(source) for source in sources if isinstance(source, str | Path)])
-    runtime = Runtime(create_store(url), InProcessHost(), clock=clock, entropy=entropy)
+    runtime = Runtime(create_store(url), InProcessHost(), clock=clock, entropy=entropy, settings=settings)
     try:
         await runtime.store.open()
         org = await ensure_default_org(runtime.store, clock)
@@ -259,6 +261,7 @@ async def open_service(
     settings: ServerSettings,
     clock: TimerClock,
     entropy: Entropy,
+    runtime_settings: RuntimeSettings | None = None,
     anonymous_access: bool = False,
 ) -> AsyncIterator[Service]:
     """A started runtime over a store, and the HTTP application over that; closed in reverse order.
@@ -271,7 +274,7 @@ async def open_service(
     from perdure.server.secrets import SecretBox
 
     secret_box = SecretBox(master_key, entropy)
-    async with open_runtime(store_url, clock=clock, entropy=entropy) as runtime:
+    async with open_runtime(store_url, clock=clock, entropy=entropy, settings=runtime_settings) as runtime:
         app = create_app(
             runtime, settings=settings, secret_box=secret_box, clock=clock, entropy=entropy, owns_runtime=False
         )
@@ -282,9 +285,12 @@ async def open_service(
 
 
 @asynccontextmanager
-async def open_runtime(store_url: str, *, clock: TimerClock, entropy: Entropy) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    store_url: str, *, clock: TimerClock, entropy: Entropy, settings: RuntimeSettings | None = None
+) -> AsyncIterator[Runtime]:
     """A started runtime over the store that a URL names. Machine code runs in this process."""
-    async with Runtime(create_store(store_url), InProcessHost(), clock=clock, entropy=entropy) as runtime:
+    store = create_store(store_url)
+    async with Runtime(store, InProcessHost(), clock=clock, entropy=entropy, settings=settings) as runtime:
         yield runtime
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from perdure.cli.settings import SettingOption, with_settings
+
 __all__ = ["serve"]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -66,6 +68,7 @@ def serve(
         ),
     ] = False,
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="What is worth a line.")] = "info",
+    setting: SettingOption = None,
 ) -> None:
     """Serve the machines and instances of a store until SIGINT or SIGTERM.
 
@@ -81,14 +84,17 @@ def serve(
     from perdure.server.settings import ServerSettings
 
     configure_log(level=log_level)
+    runtime_settings, settings = with_settings(
+        setting or [],
+        ServerSettings(
+            open_metrics=open_metrics,
+            public_url=public_url,
+            allow_code_upload=allow_code_upload,
+            allow_org_creation=allow_org_creation,
+        ),
+    )
     master_key = require_master_key(store)
     files = find_machine_files(machines or [])
-    settings = ServerSettings(
-        open_metrics=open_metrics,
-        public_url=public_url,
-        allow_code_upload=allow_code_upload,
-        allow_org_creation=allow_org_creation,
-    )
     listener = listen(host, port)
 
     async def main() -> None:
@@ -98,6 +104,7 @@ def serve(
             settings=settings,
             clock=SystemClock(),
             entropy=SystemEntropy(),
+            runtime_settings=runtime_settings,
             anonymous_access=anonymous_access,
         )
         async with service as running:

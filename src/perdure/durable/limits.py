@@ -6,9 +6,13 @@ lists them with the tests that prove them. Plain data, because the turn, which i
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
-__all__ = ["DEFAULT_LIMITS", "Limits"]
+from perdure.errors import InvalidParameter
+
+__all__ = ["DEFAULT_LIMITS", "Limits", "ensure_sensible"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +41,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Timers read from the store at a time, up to a second before they are due."""
     slow_turn: float = 250.0
     """Machine code that runs for longer is named in a warning, while it runs and afterwards; 0 is for never."""
+
+    def __post_init__(self) -> None:
+        ensure_sensible(self)
+
+
+def ensure_sensible(settings: msgspec.Struct) -> None:
+    """Raise ``InvalidParameter`` for a size or a number that is below 1, and for a time that is negative or endless."""
+    for field in msgspec.structs.fields(settings):
+        value = getattr(settings, field.name)
+        if field.type is int and (type(value) is not int or value < 1):
+            raise InvalidParameter(f"{field.name} is a whole number from 1 up, not {value!r}", field.name)
+        if field.type is float and (type(value) not in (int, float) or not 0 <= value < math.inf):
+            raise InvalidParameter(f"{field.name} is a time in milliseconds, 0 or longer, not {value!r}", field.name)
 
 
 DEFAULT_LIMITS = Limits()

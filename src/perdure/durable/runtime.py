@@ -13,8 +13,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
-
 from perdure.clock import TimerClock
 from perdure.durable.checked_input import as_json, ensure_name, sendable
 from perdure.durable.dead_letters import DeadLetters
@@ -25,13 +23,13 @@ from perdure.durable.host import Host
 from perdure.durable.idempotency import KeyedRequests
 from perdure.durable.indexes import check_selectors
 from perdure.durable.indexing import Indexes
-from perdure.durable.limits import DEFAULT_LIMITS, Limits
 from perdure.durable.machine_logs import MachineLogs
 from perdure.durable.message import Create, Deliver, SetStatus
 from perdure.durable.meters import Meters
 from perdure.durable.records import Address, InstanceRecord, InstanceStatus, MachineRecord, VersionRecord
 from perdure.durable.relations import Relations
 from perdure.durable.resident import Resident
+from perdure.durable.settings import RuntimeSettings
 from perdure.durable.store import Store
 from perdure.durable.upgrading import Upgrades
 from perdure.durable.upkeep import Upkeep
@@ -47,35 +45,6 @@ __all__ = ["InstanceState", "Runtime", "RuntimeSettings", "Subscription"]
 
 EMBEDDED_VERSIONS = uuid.UUID("5d1c0d9e-6b0a-4b57-9f0e-6a1f4ae0c0de")
 """Namespace of the ids of versions whose code is part of the host application: the same code label, the same id."""
-
-
-class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the runtime behaves over time. All times are milliseconds."""
-
-    processing_timeout: float = 90_000
-    """How long after its last external event an instance may take to settle."""
-    mail_attempts: int = 5
-    mail_backoff: tuple[float, ...] = (1_000, 5_000, 15_000, 30_000)
-    """The pauses after the first, second, … failed attempt; the last one is repeated."""
-    cached_instances: int = 10_000
-    """Records kept in memory after their instances have settled."""
-    service_threads: int = 32
-    """Threads for services that are plain functions."""
-    closing_grace: float = 2_000
-    """How long ``close`` lets running services finish."""
-    receipt_lifetime: float = 86_400_000
-    """How long a request with an idempotency key is answered from its receipt."""
-    log_lifetime: float = 604_800_000
-    """How long what machine code has printed and logged is kept."""
-    logs_max: int = 1_000_000
-    """How many entries of it are kept."""
-    log_flush_interval: float = 1_000
-    """How long such an entry waits in memory at most, unless somebody reads."""
-    log_buffer_max: int = 4_000_000
-    """How much of it waits in memory, in characters; beyond that the oldest entries are dropped."""
-    upkeep_interval: float = 600_000
-    """How often what has had its time is deleted; 0 is for never."""
-    limits: Limits = DEFAULT_LIMITS
 
 
 class Runtime(Relations):

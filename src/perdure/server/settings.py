@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from perdure.durable.limits import ensure_sensible
+
 __all__ = ["ServerSettings"]
 
 
@@ -53,3 +55,6 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether ``/metrics`` answers everybody, and not only tokens with the scope ``analytics.read``."""
     log_requests: bool = True
     """Whether every request gets a line at level info. Warnings and errors are logged in any case."""
+
+    def __post_init__(self) -> None:
+        ensure_sensible(self)
