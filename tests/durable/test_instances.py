@@ -207,6 +207,14 @@ async def test_an_instance_keeps_the_version_it_was_created_with(world: World) -
         assert states == ["old", "new", "old"]
 
 
+HOOKED = """
+import perdure
+machine = perdure.create_machine({})
+allow_read = allow_write = print
+http_api = {"hook": {"handler": lambda: None}}
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "line", "reason"),
     [
@@ -225,6 +233,16 @@ async def test_an_instance_keeps_the_version_it_was_created_with(world: World) -
             "import perdure\nmachine = perdure.create_machine({})\nasync def allow_read(r): ...\nallow_write = print",
             None,
             "allow_read must be a plain function",
+        ),
+        (
+            "import perdure\nmachine = perdure.create_machine({})\nallow_read = print\ndef allow_write(a, b): ...",
+            None,
+            "allow_write must be a plain function of one request",
+        ),
+        (
+            HOOKED,
+            None,
+            r"http_api\['hook'\]\['handler'\] must be a function of one request",
         ),
     ],
 )

@@ -26,6 +26,7 @@ from perdure.durable.definition import Definition
 from perdure.durable.records import MigrationRecord, VersionRecord
 from perdure.errors import InvalidParameter, MigrationFailed, SnapshotMismatch, text_of
 from perdure.json_value import Json, JsonObject, json_copy
+from perdure.statechart.callables import can_take
 from perdure.statechart.event import UPGRADE
 from perdure.statechart.machine import Machine
 from perdure.statechart.relocation import StatePath, history_paths, leaf_paths, leaves_under, relocate, shown_path
@@ -48,6 +49,8 @@ Path: TypeAlias = list[str]
 
 NAMES = {"upgrade_state": "upgradeState", "upgrade_context": "upgradeContext"}
 """What a migration exports, and how State Backed spells it."""
+
+PARAMETERS = {"upgrade_state": ("path", "context"), "upgrade_context": ("old_paths", "new_paths", "context")}
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +138,8 @@ def migration_of(exports: Mapping[str, Any]) -> Migration:
         if function is not None:
             if not callable(function) or inspect.iscoroutinefunction(function):
                 raise InvalidParameter(f"{name} must be a plain function", name)
+            if not can_take(function, len(PARAMETERS[name])):
+                raise InvalidParameter(f"{name} must be a function of ({', '.join(PARAMETERS[name])})", name)
             found[name] = function
     if not found:
         raise InvalidParameter(

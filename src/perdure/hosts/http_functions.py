@@ -16,6 +16,7 @@ from perdure.durable.http_api import HttpAnswer, HttpApi, HttpEvent, HttpRequest
 from perdure.errors import HttpHandlerFailed, MachineCodeError, NotFound
 from perdure.json_value import json_copy
 from perdure.logs import get_logger
+from perdure.statechart.callables import can_take
 
 __all__ = ["ask_handler", "ask_response_mapper", "http_api_of"]
 
@@ -56,6 +57,9 @@ def _http_api(slug: Any, entry: Any, file_name: str) -> HttpApi:
         is_absent = name == "response_mapper" and function is None
         if not is_absent and (not callable(function) or inspect.iscoroutinefunction(function)):
             raise MachineCodeError(f"http_api[{slug!r}][{name!r}] must be a plain function", file=file_name)
+        if not is_absent and not can_take(function, 1):
+            given = "request" if name == "handler" else "result"
+            raise MachineCodeError(f"http_api[{slug!r}][{name!r}] must be a function of one {given}", file=file_name)
     return HttpApi(handler=entry["handler"], response_mapper=entry.get("response_mapper"))
 
 

@@ -44,7 +44,7 @@ from perdure.hosts.http_functions import ask_handler, ask_response_mapper, http_
 from perdure.json_value import JsonObject
 from perdure.logs import get_logger
 from perdure.machine_output import begin, note, note_error, note_value
-from perdure.statechart.callables import Meta, call_with, known_parameters
+from perdure.statechart.callables import Meta, call_with, can_take, known_parameters
 from perdure.statechart.effect import Cancel, Effect, Log, RunAction, Send, StartChild, StopChild, Warn
 from perdure.statechart.event import ERROR_EXECUTION
 from perdure.statechart.machine import Machine
@@ -282,7 +282,7 @@ def definition_of(exports: dict[str, Any], file_name: str) -> Definition:
         )
     for name in ("allow_read", "allow_write"):
         function = exports[name]
-        if not callable(function) or inspect.iscoroutinefunction(function):
+        if not callable(function) or inspect.iscoroutinefunction(function) or not can_take(function, 1):
             raise MachineCodeError(f"{name} must be a plain function of one request", file=file_name)
     return Definition(
         machine=machine,

@@ -18,7 +18,7 @@ from perdure.errors import EventFailed, PerdureError, text_of
 from perdure.json_value import Json, JsonObject
 from perdure.statechart.snapshot import C, Snapshot
 
-__all__ = ["Meta", "UniformCall", "accepted_parameters", "call_with", "known_parameters", "uniform"]
+__all__ = ["Meta", "UniformCall", "accepted_parameters", "call_with", "can_take", "known_parameters", "uniform"]
 
 UniformCall: TypeAlias = Callable[[Any, JsonObject, Any], Any]
 """Called as ``(context, event, meta)``."""
@@ -57,6 +57,17 @@ def accepted_parameters(function: Callable[..., Any]) -> int:
     if required > 3:
         raise TypeError(f"it needs {required} arguments; (context, event, meta) are all there are")
     return required
+
+
+def can_take(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except ValueError:
+        return True  # some builtins hide their signature
+    except TypeError:
+        return False
+    return True
 
 
 def known_parameters(function: Callable[..., Any]) -> int:

@@ -79,9 +79,11 @@ async def asynchronous(*arguments: Any) -> Any: ...
     [
         ({}, "exports neither upgrade_state"),
         ({"upgrade_state": None}, "exports neither upgrade_state"),
-        ({"upgrade_state": len, "upgradeState": len}, "keep one of them"),
+        ({"upgrade_state": max, "upgradeState": max}, "keep one of them"),
         ({"upgrade_context": 7}, "upgrade_context must be a plain function"),
         ({"upgradeState": asynchronous}, "upgrade_state must be a plain function"),
+        ({"upgradeState": lambda path: path}, r"upgrade_state must be a function of \(path, context\)"),
+        ({"upgrade_context": lambda old, new: {}}, r"a function of \(old_paths, new_paths, context\)"),
     ],
 )
 def test_what_is_no_migration_is_refused(exports: dict[str, Any], message: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perdure.errors import EventFailed, InvalidState
-from perdure.statechart.callables import Meta, accepted_parameters, call_with, known_parameters, uniform
+from perdure.statechart.callables import Meta, accepted_parameters, call_with, can_take, known_parameters, uniform
 
 
 class Asked:
@@ -49,6 +49,14 @@ def test_more_than_three_parameters_or_a_needed_keyword_cannot_be_called() -> No
 
     with pytest.raises(TypeError, match="'key'"):
         accepted_parameters(needs_keyword)
+
+
+def test_how_many_arguments_a_function_can_take_is_read_from_its_signature() -> None:
+    assert can_take(lambda path, context: None, 2)
+    assert can_take(lambda *all, more=1: None, 2)
+    assert not can_take(lambda path: None, 2)
+    assert not can_take(lambda path, context, more: None, 2)
+    assert can_take(max, 7)  # it hides its signature
 
 
 @pytest.mark.parametrize("parameters", [0, 1, 2, 3])
