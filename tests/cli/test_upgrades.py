@@ -134,6 +134,24 @@ def test_a_file_that_is_no_rescue_list_is_refused(ask: Run, doors: Doors, tmp_pa
     assert "is no rescue list" in ran.stderr
 
 
+def test_a_rescue_list_that_cannot_be_written_is_said_before_anybody_moves(
+    ask: Run, doors: Doors, tmp_path: Path
+) -> None:
+    migrate(ask, doors, tmp_path)
+    for place in (tmp_path / "nowhere" / "rescue.jsonl", tmp_path):
+        ran = ask("upgrades", "apply", doors.machine, "--to", "current", "--rescue", str(place))
+        assert (ran.exit_code, "cannot write a rescue list" in ran.stderr) == (1, True)
+    assert ask("instances", "get", doors.machine, "attic", "--json").json["state"] == "shut"
+
+
+@pytest.mark.timeout(60)
+def test_a_rate_does_not_hold_up_those_that_are_there_already(ask: Run, doors: Doors, tmp_path: Path) -> None:
+    migrate(ask, doors, tmp_path, MENDED)
+    ask("upgrades", "apply", doors.machine, "--to", "current")
+    again = ask("upgrades", "apply", doors.machine, "--to", "current", "--rate", "0.01", "--json")
+    assert again.json["counts"] == {"there": 3}
+
+
 def test_one_instance_is_told_to_move_and_shows_it(ask: Run, doors: Doors, tmp_path: Path) -> None:
     migrate(ask, doors, tmp_path)
     assert ask("instances", "upgrade", doors.machine, "attic", "--to", "current").exit_code == 0

@@ -8,6 +8,7 @@ a **rescue list**, a file of JSON lines that a later ``--only`` takes.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Upgrades: moving the instances of a machine to another version.")
 
+NOTHING_TO_DO = ("there", "ended")
+"""Kinds of outcomes that cost the server next to nothing, and that no rate is for."""
 EXAMPLES = 5
 """How many instances are named for one reason to fail."""
 
@@ -102,7 +105,9 @@ def apply(
     machine: MachineArgument,
     to: ToOption,
     batch: BatchOption = 100,
-    rate: Annotated[float | None, typer.Option("--rate", min=0.001, help="At most so many instances a second.")] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", min=0.001, help="Try at most so many instances a second.")
+    ] = None,
     rescue: Annotated[
         Path | None, typer.Option("--rescue", metavar="FILE", help="Where to list who failed. Default: by machine.")
     ] = None,
@@ -112,6 +117,8 @@ def apply(
 
     An instance that is paused, or runs a service, moves with its next event instead.
     """
+    path = rescue or only or Path(f"{machine}-upgrade-rescue.jsonl")
+    ensure_writable(path)
     with session.client() as client:
         target = version_id(client, machine, to)
         names = instances_of(only)
@@ -123,7 +130,6 @@ def apply(
 
     tally = work_through(session, ask, chunks(names, batch), "upgrading", total, rate=rate)
     untried = [] if names is None else [name for name in names if name not in tally.asked_for]
-    path = rescue or only or Path(f"{machine}-upgrade-rescue.jsonl")
     if tally.failures or only is not None:
         lines = [*tally.failures.values(), *(Failure(name) for name in untried if tally.was_stopped)]
         path.write_text("".join(json_text(line) + "\n" for line in lines), encoding="utf-8")
@@ -151,18 +157,19 @@ def work_through(
     tally, clock = Tally(), SystemClock()
 
     async def run(reached: Callable[[int, int], None]) -> None:
-        started_at, done, cursor = clock.now(), 0, None
+        started_at, done, tried, cursor = clock.now(), 0, 0, None
         async with session.async_client() as client:
             while parts:
                 page = await ask(client, parts[0], cursor)
                 for outcome in page.outcomes:
                     tally.add(outcome)
                 done, cursor = done + len(page.outcomes), page.cursor
+                tried += sum(outcome.kind not in NOTHING_TO_DO for outcome in page.outcomes)
                 reached(done, total)
                 if cursor is None:
                     parts.pop(0)
-                if rate is not None:
-                    await clock.sleep(started_at + done / rate * 1000 - clock.now())
+                if rate is not None and parts:
+                    await clock.sleep(started_at + tried / rate * 1000 - clock.now())
 
     with progress_bar(title, is_shown=not session.out.as_json) as reached:
         try:
@@ -190,6 +197,12 @@ def instances_of(path: Path | None) -> list[str] | None:
         raise InvalidParameter(
             f'{path} is no rescue list ({error}): each line is like {{"instance": "a"}}', "--only"
         ) from error
+
+
+def ensure_writable(path: Path) -> None:
+    """Raise ``InvalidParameter`` unless a rescue list can be written there: before anybody fails, not afterwards."""
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InvalidParameter(f"cannot write a rescue list to {path}: give another place with --rescue", "--rescue")
 
 
 # -- showing -----------------------------------------------------------------------------------------------------------
