@@ -53,6 +53,23 @@ def test_machines_are_listed_with_their_current_version(ask: Run) -> None:
     assert current["door"] in ask("machines", "list").stdout
 
 
+def test_a_command_that_is_run_again_with_its_key_does_nothing_more(ask: Run) -> None:
+    birth = ("--idempotency-key", "order-17-made", "--json")
+    key = ("--idempotency-key", "order-17-paid", "--json")
+    created = [ask("instances", "create", "door", "keyed", *birth).json for _ in range(2)]
+    sent = [ask("instances", "send", "door", "keyed", "OPEN", *key).json for _ in range(2)]
+    other = ask("instances", "send", "door", "keyed", "SHUT", *key)
+    nameless = ask("instances", "create", "door", *key)
+    blank = ask("instances", "send", "door", "keyed", "OPEN", "--idempotency-key", "schl\u00fcssel 1")
+
+    assert created[0] == created[1]
+    assert sent[0] == sent[1]
+    assert len(ask("instances", "history", "door", "keyed", "--json").json) == 2
+    assert (other.exit_code, "take a fresh one" in other.stderr) == (1, True)
+    assert (nameless.exit_code, "give INSTANCE too" in nameless.stderr) == (1, True)
+    assert (blank.exit_code, "255 printable ASCII characters" in blank.stderr) == (1, True)
+
+
 def test_a_machine_is_created_once_and_deleted_for_ever(ask: Run) -> None:
     assert ask("machines", "create", "empty", "--index", "owner", "--json").json == {"slug": "empty"}
     again = ask("machines", "create", "empty")

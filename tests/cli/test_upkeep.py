@@ -49,4 +49,7 @@ def test_retention_is_shown_set_and_applied(ask: Run, tmp_path: Path) -> None:
         "days": 30,
         "removed": 0,
     }
+    both = ask("machines", "retention", "kept", "--forever", "--days", "2")
+    assert (both.exit_code, "--forever keeps everything" in both.stderr) == (1, True)
+    assert "at most 2 entries and 30 days" in ask("machines", "retention", "kept").stdout
     assert "all is kept" in ask("machines", "retention", "kept", "--forever").stdout

@@ -15,7 +15,7 @@ from perdure.client.credentials import Anonymous, Ask, Credentials, TokenExchang
 from perdure.client.exchange import Operation, Request, Response, tell
 from perdure.clock import Clock
 from perdure.entropy import SystemEntropy
-from perdure.errors import InvalidToken, NotFound, ServerUnreachable
+from perdure.errors import InvalidParameter, InvalidToken, NotFound, ServerUnreachable
 from perdure.json_value import Json
 from perdure.tokens import sign_token
 from tests.client.script import EMPTY, answer, problem
@@ -86,6 +86,12 @@ def test_an_event_carries_one_idempotency_key_in_all_attempts_and_another_one_th
     first, second = keys(), keys()
     assert first[0] == first[1]
     assert second[0] != first[0]
+
+
+@pytest.mark.parametrize("key", ["schl\u00fcssel", "a\nb"])
+def test_a_key_that_no_header_takes_is_refused_before_anything_is_sent(key: str) -> None:
+    with pytest.raises(InvalidParameter, match="printable ASCII"):
+        take(carrier().carry(operations.send("door", "front", "OPEN", idempotency_key=key)))
 
 
 def test_reading_carries_no_idempotency_key() -> None:

@@ -14,7 +14,7 @@ from perdure.cli.connection import Session, connected
 from perdure.cli.output import builtins, json_text, shown_state, shown_time, state_paths
 from perdure.cli.versions import version_id
 from perdure.entropy import SystemEntropy
-from perdure.errors import InvalidState
+from perdure.errors import InvalidParameter, InvalidState
 
 if TYPE_CHECKING:
     from perdure.client import Client
@@ -25,6 +25,14 @@ app = typer.Typer(no_args_is_help=True, help="Instances: the running actors of a
 
 MachineArgument = Annotated[str, typer.Argument(metavar="MACHINE", help="The machine's name.")]
 InstanceArgument = Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's name within its machine.")]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key",
+        metavar="KEY",
+        help="The same command with the same key again does nothing, and shows what the first one did. For a day.",
+    ),
+]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")]
 
 
@@ -40,12 +48,15 @@ def create_instance(
     version: Annotated[
         str | None, typer.Option("--version", metavar="ID", help="A machine version other than the current one.")
     ] = None,
+    key: KeyOption = None,
 ) -> None:
     """Create an instance and show the state it settles in."""
+    if key is not None and instance is None:
+        raise InvalidParameter("a key belongs to an instance of a name: give INSTANCE too", "--idempotency-key")
     name = instance if instance is not None else str(SystemEntropy().uuid())
     given = parse_object(context, "--context") if context is not None else None
     with session.client() as client:
-        state = client.create_instance(machine, name, given, version=version)
+        state = client.create_instance(machine, name, given, version=version, idempotency_key=key)
     session.out.state(machine, name, state)
 
 
@@ -66,6 +77,7 @@ def send(
     timeout: Annotated[
         str, typer.Option("--timeout", metavar="TIME", help="How long to wait for that: 90s, 10m, 1h or 30d.")
     ] = "1m",
+    key: KeyOption = None,
 ) -> None:
     """Send an event and show the state the instance settles in, or with --wait-for the first one that is wanted.
 
@@ -74,7 +86,7 @@ def send(
     whole_event = parse_event(event, data)
     patience = parse_duration(timeout, "--timeout").total_seconds()
     with session.client() as client:
-        state = client.send(machine, instance, whole_event)
+        state = client.send(machine, instance, whole_event, idempotency_key=key)
         if wait_for is not None and not state.matches(wait_for):
             state = wait_until(client, machine, instance, wait_for, patience)
     session.out.state(machine, instance, state)

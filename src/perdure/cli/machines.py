@@ -178,6 +178,8 @@ def retention(
     """
     from perdure.client import upkeep
 
+    if forever and (entries is not None or days is not None):
+        raise InvalidParameter("--forever keeps everything: leave out --entries and --days, or --forever", "--forever")
     removed = 0
     with session.client() as client:
         if forever or entries is not None or days is not None:

@@ -101,7 +101,11 @@ def ask(
     is_keyed: bool = False,
     idempotency_key: str | None = None,
 ) -> Operation[T]:
-    """One request whose answer is JSON of type ``answer``."""
+    """One request whose answer is JSON of type ``answer``. Raises ``InvalidParameter`` for a key no header takes."""
+    if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
+        raise errors.InvalidParameter(
+            "an idempotency key has 1 to 255 printable ASCII characters and no blank", "idempotency-key"
+        )
     response = yield Request(
         method=method,
         path=path,
