@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from perdure import NotFound, assign, persistent, send, send_to
-from tests.durable.world import FaultyWorld, World, a_while, at, soon, types
+from tests.durable.world import ORG, FaultyWorld, World, a_while, at, soon, types
 
 
 @pytest.fixture
@@ -173,6 +173,74 @@ async def test_an_event_is_applied_to_the_instance_that_has_taken_the_name_whate
         await other.send(at("m"), {"type": "GO", "by": "other"})  # at the sequence number that the other life was at
         await one.send(at("m"), {"type": "GO", "by": "one"})
         assert (await one.read(at("m"))).context == {"got": ["other", "one"]}
+
+
+async def test_a_request_to_an_instance_that_another_process_has_deleted_is_not_answered_for_its_successor(
+    world: FaultyWorld,
+) -> None:
+    go = asyncio.Event()
+
+    async def service() -> None:
+        await go.wait()
+
+    invoke = {"id": "call", "src": service, "onDone": "c", "onError": "c"}
+    states = {"a": {"on": {"GO": "b"}}, "b": {"invoke": invoke}, "c": {}}
+    world.machine("m", {"initial": "a", "context": {"life": 1}, "states": states})
+    async with world.running() as one, world.running() as other:
+        await one.create_instance(at("m"))
+        sending = asyncio.ensure_future(one.send(at("m"), "GO", idempotency_key="key"))
+        await a_while()
+        await other.delete_instance(at("m"))
+        await other.create_instance(at("m"), {"life": 2}, idempotency_key="key")
+        await other.send(at("m"), "NEXT")
+        go.set()
+        with pytest.raises(NotFound):
+            await soon(sending)
+        created = await other.create_instance(at("m"), {"life": 2}, idempotency_key="key")
+        assert created.ts < (await other.read(at("m"))).ts  # the receipt is as it was
+
+
+async def test_what_an_action_says_to_an_instance_that_another_process_has_deleted_is_void(world: FaultyWorld) -> None:
+    go = asyncio.Event()
+
+    async def act() -> None:
+        await go.wait()
+        raise ValueError("of a former life")
+
+    world.machine("m", {"on": {"GO": {"actions": "act"}}}, actions={"act": act})
+    async with world.running() as one, world.running() as other:
+        await one.create_instance(at("m"))
+        sending = asyncio.ensure_future(one.send(at("m"), "GO"))
+        await a_while()
+        await other.delete_instance(at("m"))
+        await other.create_instance(at("m"))
+        go.set()
+        with pytest.raises(NotFound):
+            await soon(sending)
+        assert await types(other, at("m")) == ["xstate.init"]
+
+
+async def test_that_a_former_life_could_not_have_its_child_is_not_told_to_the_next_one(world: FaultyWorld) -> None:
+    invoke = {"id": "kid", "src": persistent("kid", name="one"), "data": {"life": lambda c: c["life"]}}
+    states = {"a": {"invoke": {**invoke, "onError": "b"}}, "b": {}}
+    world.machine("house", {"initial": "a", "context": {"life": 1}, "states": states})
+    world.machine("kid", {}, allow_write=lambda request: (request.context or {})["life"] == 2)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("house"))
+        for pause in (1_000, 5_000, 15_000):
+            await soon(runtime.idle())
+            await world.clock.advance(pause)
+        await soon(runtime.idle())
+        await runtime.delete_instance(at("house"))
+        await runtime.create_instance(at("house"), {"life": 2})
+        await soon(runtime.idle())
+        await world.clock.advance(30_000)  # the last attempt for the former life, with the first one for this behind it
+        await soon(runtime.idle())
+        await world.clock.advance(30_000)
+        await soon(runtime.idle())
+        assert [letter.kind for letter in (await runtime.dead_letters.list(ORG)).rows] == ["create"]
+        assert (await runtime.read(at("house"))).state == "a"
+        assert (await runtime.read(at("kid"))).context == {"life": 2}
 
 
 async def test_mail_to_a_former_life_is_not_applied_to_the_next_one(world: FaultyWorld) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from perdure.actors.actor import error_data
 from perdure.durable.envelope import Envelope
 from perdure.durable.message import Deliver
+from perdure.durable.outbox import life_of
 from perdure.durable.records import Mail
 from perdure.errors import (
     ChainTooLong,
@@ -56,11 +57,17 @@ class FailedMail:
             return  # it was applied, and only the acknowledgement got lost
         if mail.creation is not None:
             event = {"type": error_platform_type(mail.creation.child_id), "data": error_data(error)}
-            session = mail.creation.session
-            word = Envelope(Deliver(event=event, sender=mail.target, is_platform=True, session=session))
-            self._runtime.submit(mail.sender, word)
+            word = Deliver(
+                event=event,
+                sender=mail.target,
+                is_platform=True,
+                session=mail.creation.session,
+                life=life_of(mail),
+            )
+            telling = Envelope(word)
+            self._runtime.submit(mail.sender, telling)
             try:
-                await word.answer
+                await telling.answer
             except StoreError:
                 raise
             except InvalidState:  # it is paused

@@ -39,6 +39,7 @@ __all__ = [
     "has_news",
     "is_awaited",
     "is_escalation",
+    "is_heard",
     "is_held",
     "is_progress",
     "shown",
@@ -154,6 +155,14 @@ def is_escalation(message: Deliver) -> bool:
 def is_progress(message: Deliver) -> bool:
     """Whether a persistent child says where it stands, and goes on."""
     return message.is_platform and message.event["type"].startswith("xstate.")
+
+
+def is_heard(record: InstanceRecord, message: Deliver) -> bool:
+    """Whether word of a persistent child is for this life of the instance, which early releases did not name, and is
+    awaited.
+    """
+    is_of_this_life = message.life is None or record.life in ("", message.life)
+    return is_of_this_life and is_awaited(record.snapshot, message)
 
 
 def is_awaited(snapshot: Snapshot, message: Deliver) -> bool:

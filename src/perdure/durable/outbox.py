@@ -34,10 +34,15 @@ from perdure.statechart.effect import (
 from perdure.statechart.event import done_invoke_type, error_platform_type
 from perdure.statechart.snapshot import Snapshot
 
-__all__ = ["UNSPEAKABLE", "Outbox"]
+__all__ = ["UNSPEAKABLE", "Outbox", "life_of"]
 
 UNSPEAKABLE = (TypeError, ValueError, RecursionError)
 """What encoding raises for a value that is not JSON, or is nested without end."""
+
+
+def life_of(mail: Mail) -> str:
+    """Which life of its sender has sent this."""
+    return mail.id.partition("#")[0]
 
 
 class Outbox:

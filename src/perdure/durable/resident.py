@@ -219,6 +219,13 @@ class Resident(TurnTaking):
             self._services.stop_all()
         self._let_go(self._own, InvalidState(f"{self.address} no longer waits for what it started"))
 
+    def _end_life(self) -> None:
+        """The instance was deleted by somebody else: whoever waits for it to settle need not wait any more."""
+        self._end_services()
+        unanswered, self._unanswered = self._unanswered, []
+        for envelope in unanswered:
+            envelope.succeed(None)
+
     def _let_go(self, envelopes: deque[Envelope], failure: Exception) -> None:
         """Take no more care of these: their mail is delivered again, others get the failure."""
         while envelopes:

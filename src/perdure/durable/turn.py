@@ -120,7 +120,7 @@ def delivered(
 ) -> Turn:
     """An event reaches an instance."""
     is_word = message.is_platform or family.is_escalation(message)
-    if (is_word and not family.is_awaited(record.snapshot, message)) or (
+    if (is_word and not family.is_heard(record, message)) or (
         message.is_share and record.snapshot.status in ("stopped", "error")
     ):
         return Work(definition, address, record, now, fresh_name, limits).finish(consumed=message.mail_id)

@@ -64,8 +64,8 @@ class TurnTaking(World, ABC):
         for _ in range(CONFLICT_RETRIES):
             at_hand = None if isinstance(message, Create) else self._record_at_hand()
             record = at_hand or await self._load(message)
-            if self._is_void(envelope):
-                return record  # the newest record knows no such child
+            if self._is_void(envelope) or (is_from_within(envelope) and self._is_of_former_life(record)):
+                return record  # the newest record knows no such child, or is not of the instance that says this
             if isinstance(message, Create):
                 version_id = await runtime.version_for(self.address.org, self.address.machine, message.version_id)
                 message = msgspec.structs.replace(message, version_id=version_id)
@@ -155,13 +155,17 @@ class TurnTaking(World, ABC):
         if isinstance(message, Create):
             self._runtime.forget(self.address)  # another process may have deleted it
         record = await self._runtime.record(self.address)
-        if record is None or (self._record is not None and self._record.life != record.life):
-            self._end_services()
+        if record is None or self._is_of_former_life(record):
+            self._end_life()
         elif self._services is not None:
             self._services.keep_only(record)
         if record is not None and record is not self._record:
             self._runtime.remember(record)
         return record
+
+    def _is_of_former_life(self, record: InstanceRecord | None) -> bool:
+        """Whether what is here is of an instance that was deleted, and the record is of the one that has its name."""
+        return self._record is not None and record is not None and self._record.life != record.life
 
     # -- several turns, one commit -----------------------------------------------------------------
 
@@ -272,6 +276,14 @@ class TurnTaking(World, ABC):
 
     @abstractmethod
     def _end_services(self) -> None: ...
+
+    @abstractmethod
+    def _end_life(self) -> None: ...
+
+
+def is_from_within(envelope: Envelope) -> bool:
+    """Whether what runs here says it, to nobody but the instance that has started it."""
+    return not envelope.is_external and envelope.mail is None and isinstance(envelope.message, Deliver)
 
 
 def has_ephemeral_children(record: InstanceRecord) -> bool:

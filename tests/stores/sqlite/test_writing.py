@@ -156,6 +156,22 @@ async def test_a_full_store_refuses_and_goes_on_once_there_is_room(store: Sqlite
     await store.commit(commit_at(1, ALICE, context={"filler": "x" * 10_000}))
 
 
+async def test_an_instance_is_deleted_though_the_log_cannot_be_emptied(tmp_path: Path, inline_commit_ms: float) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    store = SqliteStore(folder / "perdure.db", inline_commit_ms=inline_commit_ms)
+    await store.open()
+    await store.commit(commit_at(1))
+    folder.rename(tmp_path / "elsewhere")  # nothing more can be opened; what is open goes on
+    try:
+        assert await store.delete_instance(ALICE) is True
+        assert await store.load(ALICE) is None
+        assert await store.delete_instance(ALICE) is False
+    finally:
+        (tmp_path / "elsewhere").rename(folder)
+        await store.close()
+
+
 async def test_a_cancelled_commit_that_happened_is_what_the_next_load_answers(store: SqliteStore) -> None:
     await store.commit(commit_at(1))
     cancelled = asyncio.ensure_future(store.commit(commit_at(2, context={"cancelled": True})))

@@ -30,6 +30,7 @@ from perdure.durable.records import (
     VersionRecord,
 )
 from perdure.errors import InvalidState
+from perdure.logs import get_logger
 from perdure.stores.sqlite import rows, writes
 from perdure.stores.sqlite.access import AccessQueries
 from perdure.stores.sqlite.checkpoints import READER_PATIENCE_MS, Checkpointer, empty_log_of_the_dead
@@ -55,6 +56,8 @@ from perdure.stores.sqlite.upkeep import UpkeepQueries
 from perdure.stores.sqlite.writer import Writer
 
 __all__ = ["SqliteStore"]
+
+logger = get_logger("perdure.store")
 
 EMPTYING_ATTEMPTS = 5
 INLINE_COMMIT_MS = 1.0
@@ -183,7 +186,11 @@ class SqliteStore(AccessQueries, EvolutionQueries, GroupQueries, UpkeepQueries):
         tried again, a few times: closing the store empties it in any case."""
         async with self._emptying:
             for _ in range(EMPTYING_ATTEMPTS):
-                if await asyncio.to_thread(truncate_log, self.path, busy_timeout_ms=self._busy_timeout_ms):
+                try:
+                    if await asyncio.to_thread(truncate_log, self.path, busy_timeout_ms=self._busy_timeout_ms):
+                        return
+                except sqlite3.Error as error:  # such as a full disk; what was to be deleted is deleted all the same
+                    logger.warning("the log could not be emptied", reason=str(store_error(self.path, error)))
                     return
 
     # -- mail ----------------------------------------------------------------------------------------------------
