@@ -41,6 +41,7 @@ from perdure.stores.sqlite import SqliteStore
 from tests.live_server import DOOR
 
 FRONT = Address(DEFAULT_ORG, "door", "front")
+MACHINE = create_machine({"id": "door", "initial": "shut", "states": {"shut": {}}})
 
 # -- stores ------------------------------------------------------------------------------------------------------------
 
@@ -105,6 +106,11 @@ def test_a_master_key_is_never_written_over(tmp_path: Path) -> None:
     make_master_key(url, SystemEntropy())
     with pytest.raises(FileExistsError):
         make_master_key(url, SystemEntropy())
+
+
+def test_a_master_key_for_a_directory_that_is_not_there_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameter, match=f"the directory {tmp_path}/data does not exist: create it first"):
+        make_master_key(f"sqlite:///{tmp_path}/data/x.db", SystemEntropy())
 
 
 def test_a_master_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
@@ -216,6 +222,20 @@ async def test_a_broken_machine_file_is_an_error_before_anything_runs(tmp_path: 
     file.write_text(DOOR.replace('"shut",', '"shutt",'), encoding="utf-8")
     with pytest.raises(MachineConfigError, match="shutt"):
         async with open("memory://", [file]):
+            pass
+
+
+@pytest.mark.parametrize("machines", ["door.py", {"door": MACHINE}])
+async def test_machines_that_are_no_list_are_refused_with_how_to_write_one(machines: Any) -> None:
+    with pytest.raises(InvalidParameter, match="machines is a list"):
+        async with open("memory://", machines):
+            pass
+
+
+async def test_a_machine_without_a_name_is_refused_and_not_passed_over() -> None:
+    nameless: Any = [MACHINE]
+    with pytest.raises(InvalidParameter, match="a pair of a name and a machine"):
+        async with open("memory://", nameless):
             pass
 
 

@@ -91,12 +91,12 @@ async def open(
     and are current from then on. Files are stored with the instances that run them; modules and pairs are code of
     this program, which has to bring them along whenever it opens the store. Of a bare machine the program itself and
     other instances may do anything, and callers over the network nothing. ``settings`` are limits and times other than
-    the usual ones. Raises what ``create_store``,
+    the usual ones. Raises ``InvalidParameter`` for what is no list of such things, and what ``create_store``,
     ``Store.open`` and ``Runtime.deploy`` raise.
     """
     clock = clock if clock is not None else SystemClock()
     entropy = entropy if entropy is not None else SystemEntropy()
-    sources = list(machines)
+    sources = _checked_sources(machines)
     files = find_machine_files([Path(source) for source in sources if isinstance(source, str | Path)])
     runtime = Runtime(create_store(url), InProcessHost(), clock=clock, entropy=entropy, settings=settings)
     try:
@@ -111,6 +111,26 @@ async def open(
         yield runtime
     finally:
         await runtime.close()
+
+
+def _checked_sources(machines: Iterable[MachineSource]) -> list[MachineSource]:
+    """The sources, each of a kind there is. To Python, text is a list of letters; and a machine alone has no name."""
+    if isinstance(machines, str | Mapping):
+        raise InvalidParameter(
+            f'machines is a list, not one {type(machines).__name__}: write ["order.py"] or [("order", machine)]',
+            "machines",
+        )
+    checked: list[MachineSource] = []
+    given: Iterable[object] = machines
+    for source in given:
+        if not isinstance(source, str | Path | ModuleType | tuple):
+            raise InvalidParameter(
+                f"a {type(source).__name__} alone is no source of a machine: give a machine file, a module, or a pair "
+                'of a name and a machine, such as ("order", machine)',
+                "machines",
+            )
+        checked.append(source)
+    return checked
 
 
 def _named_definition(source: ModuleType | tuple[str, Definition | Machine]) -> tuple[str, Definition]:
@@ -191,11 +211,22 @@ def _long_enough(key: bytes, source: str) -> bytes:
 
 
 def make_master_key(store_url: str, entropy: Entropy) -> bytes:
-    """A fresh master key, kept in the file beside the database (mode 600); of a store in memory it is kept nowhere."""
+    """A fresh master key, kept in the file beside the database (mode 600); of a store in memory it is kept nowhere.
+
+    Raises ``FileExistsError`` where there is one, and ``InvalidParameter`` where no file can be written.
+    """
     key = entropy.secret().encode()
     path = master_key_path(store_url)
     if path is not None:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise InvalidParameter(f"the directory {path.parent} does not exist: create it first", "store") from error
+        except PermissionError as error:
+            raise InvalidParameter(
+                f"cannot write the master key to {path}: {error.strerror}. Choose a directory that you may write to",
+                "store",
+            ) from error
         with os.fdopen(handle, "wb") as file:
             file.write(key + b"\n")
     return key
