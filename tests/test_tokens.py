@@ -13,7 +13,7 @@ import jwt
 import pytest
 
 from perdure.entropy import SystemEntropy
-from perdure.errors import InvalidToken
+from perdure.errors import InvalidParameter, InvalidToken
 from perdure.tokens import AUDIENCE, KEY_USES, SCOPES, new_key_pair, sign_token, token_key_id, verify_token
 
 NOW = 1_767_323_045_678.0
@@ -64,6 +64,11 @@ def test_a_token_signed_with_the_secret_without_its_prefix_is_refused() -> None:
 
     with pytest.raises(InvalidToken):
         verify_token(token, SECRET, now=NOW, leeway=0)
+
+
+def test_a_secret_that_is_too_short_for_any_key_signs_nothing_and_is_named_with_its_key() -> None:
+    with pytest.raises(InvalidParameter, match="the secret of the key sbk_1 is too short"):
+        sign_token("sbk_1", "sbsec_pasted-in-part", {}, now=NOW, expires_in=HOUR)
 
 
 def test_a_token_is_not_good_before_its_time() -> None:

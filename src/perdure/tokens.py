@@ -18,7 +18,7 @@ import jwt
 import msgspec
 
 from perdure.entropy import Entropy, prefixed_id
-from perdure.errors import InvalidToken
+from perdure.errors import InvalidParameter, InvalidToken
 from perdure.json_value import JsonObject
 
 __all__ = [
@@ -61,6 +61,9 @@ SCOPES = frozenset(
 )
 """Everything a key may be allowed to do."""
 
+_SECRET_BYTES_MIN = 32
+"""As RFC 7518 asks of HMAC-SHA-256; fresh secrets are longer."""
+
 KEY_USES: Mapping[str, tuple[str, ...]] = {
     "production": ("events.write", "state.read", "instances.write", "indexes.read"),
     "ci": ("machines.read", "machines.write", "machine-versions.read", "machine-versions.write"),
@@ -99,7 +102,16 @@ def sign_token(
     subject: str | None = None,
     issuer: str | None = None,
 ) -> str:
-    """A token that lets its bearer act as ``act`` with the key's scopes, from ``now`` until ``now + expires_in``."""
+    """A token that lets its bearer act as ``act`` with the key's scopes, from ``now`` until ``now + expires_in``.
+
+    Raises ``InvalidParameter`` for a secret that is too short to be any key's.
+    """
+    if len(secret.encode()) < _SECRET_BYTES_MIN:
+        raise InvalidParameter(
+            f"what is given as the secret of the key {key_id} is too short to be one: it begins with sbsec_ and was "
+            "shown when the key was created. Make another key if it is lost",
+            "secret",
+        )
     claims: dict[str, Any] = {
         "iss": issuer if issuer is not None else f"https://{key_id}.client.statebacked.dev/",
         "aud": AUDIENCE,

@@ -171,7 +171,7 @@ async def test_a_server_that_speaks_no_websocket_ends_the_view_at_once() -> None
 async def test_an_instance_that_is_not_there_ends_the_view() -> None:
     refusal = json.dumps({"type": "error", "requestId": "view", "status": 404, "code": "not-found"})
     async with server(sending(refusal, then_wait=True)) as url:
-        with pytest.raises(NotFound, match="door/front"):
+        with pytest.raises(NotFound, match="door/front: there is no such instance"):
             await first_states(url, 1, Pauses())
 
 

@@ -29,6 +29,12 @@ PING = msgspec.json.encode(wire.Ping()).decode()
 _PAUSE_FIRST = 100.0
 _PAUSE_MAX = 10_000.0
 _REQUEST_ID = "view"
+_REFUSALS = {
+    "not-found": "there is no such instance",
+    "rejected-by-machine-authorizer": "allow_read of the machine refused",
+    "missing-scope": "the token's key lacks the scope state.read",
+}
+"""What a refusal means, of which the protocol gives the code alone."""
 _decoder = msgspec.json.Decoder(wire.InstanceUpdate | wire.RealtimeError)
 
 
@@ -67,7 +73,8 @@ class View:
             if message.status >= 500:
                 raise ConnectionError(f"the server failed to show the instance: {message.code}")
             what = f"{self._machine}/{self._instance}"
-            raise error_for(message.status, message.code, f"the server does not show {what}: {message.code}")
+            why = _REFUSALS.get(message.code, message.code)
+            raise error_for(message.status, message.code, f"the server does not show {what}: {why}")
         self._failures = 0
         if message.ts <= self._newest:
             return None
