@@ -70,6 +70,14 @@ def test_a_migration_is_created_and_listed(ask: Run, doors: Doors, tmp_path: Pat
     assert migration in ask("migrations", "list", doors.machine).stdout
 
 
+def test_a_migration_leads_from_the_current_version_when_that_is_said(ask: Run, doors: Doors, tmp_path: Path) -> None:
+    file = tmp_path / "back.py"
+    file.write_text(MIGRATION, encoding="utf-8")
+    ran = ask("migrations", "create", doors.machine, str(file), "--from", "current", "--to", doors.old, "--json")
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.json["fromMachineVersionId"] == doors.new
+
+
 def test_a_file_that_is_no_migration_is_refused_with_its_name(ask: Run, doors: Doors, tmp_path: Path) -> None:
     file = tmp_path / "nothing.py"
     file.write_text("x = 1\n", encoding="utf-8")

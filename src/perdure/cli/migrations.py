@@ -24,7 +24,7 @@ def create_migration(
     session: Session,
     machine: MachineArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A migration file.")],
-    from_version: Annotated[str, typer.Option("--from", metavar="ID", help="The version it leads from.")],
+    from_version: Annotated[str, typer.Option("--from", metavar="ID", help="The version it leads from, or `current`.")],
     to_version: Annotated[str, typer.Option("--to", metavar="ID", help="The version it leads to, or `current`.")],
 ) -> None:
     """Upload a migration: a file with upgrade_state(path, context), upgrade_context(old, new, context), or both."""
@@ -33,13 +33,13 @@ def create_migration(
     except UnicodeDecodeError as error:
         raise MachineCodeError("the file is not UTF-8 text", file=str(file)) from error
     with session.client() as client:
-        target = version_id(client, machine, to_version)
+        origin, target = (version_id(client, machine, given) for given in (from_version, to_version))
         migration = client.deploy_migration(
-            machine, source, from_version=from_version, to_version=target, file_name=file.name
+            machine, source, from_version=origin, to_version=target, file_name=file.name
         )
     session.out.answer(
-        {"machineVersionMigrationId": migration, "fromMachineVersionId": from_version, "toMachineVersionId": target},
-        f"created the migration {migration} of {machine} from {from_version} to {target}",
+        {"machineVersionMigrationId": migration, "fromMachineVersionId": origin, "toMachineVersionId": target},
+        f"created the migration {migration} of {machine} from {origin} to {target}",
     )
 
 

@@ -70,5 +70,9 @@ def check_selectors(selectors: Mapping[str, str], indexes: tuple[str, ...], mach
     for index, selector in selectors.items():
         if index not in indexes:
             known = ", ".join(indexes) or "none"
-            raise InvalidParameter(f"machine {machine!r} has no index {index!r}; it has {known}", "indexSelectors")
+            raise InvalidParameter(
+                f"machine {machine!r} has no index {index!r}; it has {known}. "
+                f"`perdure indexes rebuild {machine} {index} --selector …` adds it",
+                "indexSelectors",
+            )
         compiled(selector)
