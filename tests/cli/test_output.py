@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from perdure.cli.output import shown_state, shown_time, state_paths
+from perdure.cli.output import Output, shown_state, shown_time, state_paths
 from perdure.json_value import Json
 
 
@@ -30,3 +30,11 @@ def test_a_done_state_says_so_and_is_green() -> None:
 
 def test_times_are_shown_to_the_second() -> None:
     assert shown_time("2026-01-02T03:04:05.678Z") == "2026-01-02 03:04:05"
+
+
+def test_a_table_shows_the_whole_of_a_value_that_is_wider_than_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    event = '{"type":"add","item":"' + "book," * 100 + '"}'
+    Output(as_json=False).table([], ["event", "state"], [[event, "cart"]])
+    printed = capsys.readouterr().out
+    assert "\u2026" not in printed
+    assert "".join(printed.replace("cart", "").split()) == "eventstate" + event

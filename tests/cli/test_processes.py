@@ -87,6 +87,8 @@ async def test_dev_reloads_a_changed_file_for_new_instances_and_survives_broken_
         door.write_text(DOOR + "\ndef broken(:\n", encoding="utf-8")
         assert f"{door}:{DOOR.count(chr(10)) + 2}" in await server.until("error:")
         door.write_text(DOOR.replace('"SHUT": "shut"', '"SHUT": "shutt"'), encoding="utf-8")
+        line = DOOR[: DOOR.index("machine = ")].count("\n") + 1
+        assert f"{door}:{line}: " in await server.until("1 defect")
         await server.until("Did you mean 'shut'")
         assert run("instances", "create", "door", "meanwhile", "--json").json["tags"] == ["safe"]
         door.write_text(LIT_DOOR, encoding="utf-8")
@@ -193,6 +195,22 @@ async def test_a_serving_process_answers_what_is_in_flight_before_it_ends(tmp_pa
             assert await creating.wait() == 0
             assert json.loads(creating.output)["state"] == "rested"
         assert ended == 0
+
+
+async def test_a_request_that_waits_longer_than_the_end_of_a_server_is_answered_with_the_state_reached(
+    tmp_path: Path, run: Run
+) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text(SLOW.replace("sleep(0.5)", "sleep(80)"), encoding="utf-8")
+    async with perdure("dev", str(slow), "--port", "0", cwd=tmp_path) as server:
+        await server.until("Ready")
+        async with perdure("instances", "create", "slow", "a", "--json", cwd=tmp_path) as creating:
+            await server.until("the service has started")
+            ended = await server.end(signal.SIGINT)
+            assert await creating.wait() == 0
+            assert json.loads(creating.output)["state"] == "resting"
+        assert ended == 0
+    assert "Traceback" not in server.output
 
 
 async def test_a_server_collects_garbage_as_suits_a_server(tmp_path: Path, run: Run) -> None:

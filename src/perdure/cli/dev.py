@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import socket
 
     from perdure.bootstrap import Service
-    from perdure.cli.reload import MachineFiles, Outcome
+    from perdure.cli.reload import Broken, MachineFiles, Outcome
 
 __all__ = ["dev"]
 
@@ -124,9 +124,7 @@ def _report(outcomes: list[Outcome]) -> None:
 
     for outcome in outcomes:
         if isinstance(outcome, Broken):
-            if not isinstance(outcome.error, MachineCodeError):  # which says itself where it is
-                say(Text(f"{outcome.path}:", "bold"))
-            print_error(outcome.error)
+            print_error(outcome.error, place=_place(outcome))
         else:
             news = ("new version", "green") if outcome.is_new else ("unchanged", "dim")
             say(
@@ -134,6 +132,16 @@ def _report(outcomes: list[Outcome]) -> None:
                     (outcome.file.machine, "bold"), f"  {outcome.file.path}  ", news, f"  {outcome.version.id}"
                 )
             )
+
+
+def _place(broken: Broken) -> str | None:
+    """The file, and the line that builds the machine where that is known; nothing for an error that says so itself."""
+    from perdure.hosts.in_process import line_in
+
+    if isinstance(broken.error, MachineCodeError):
+        return None
+    line = line_in(broken.error, str(broken.path))
+    return f"{broken.path}" if line is None else f"{broken.path}:{line}"
 
 
 async def _connection(service: Service, listener: socket.socket, clock: Clock, entropy: Entropy) -> DevConnection:

@@ -55,7 +55,9 @@ class Output:
         if self.as_json:
             self.document(list(values))
             return
-        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold")  # what does not fit goes on below: an id cut short is of no use
         for row in rows:
             table.add_row(*row)
         if table.row_count:
@@ -82,9 +84,9 @@ def say(message: str | Text) -> None:
     console(stderr=True).print(message, highlight=False, soft_wrap=True)
 
 
-def print_error(error: PerdureError) -> None:
-    """What was wrong, and what to do about it."""
-    line = Text.assemble(("error: ", "bold red"), str(error))
+def print_error(error: PerdureError, *, place: str | None = None) -> None:
+    """What was wrong, and what to do about it; and where, if the error does not say so itself."""
+    line = Text.assemble(("error: ", "bold red"), (f"{place}: " if place is not None else ""), str(error))
     hint = next((text for kind, text in _HINTS.items() if isinstance(error, kind)), None)
     if hint is not None:
         line.append(f"\n{hint}", "dim")

@@ -3,12 +3,14 @@
 The socket listens from before the runtime starts until everything is answered, so that clients of a restarting server
 wait instead of failing. SIGINT and SIGTERM end it the same way: no new connections, requests in flight get their
 answers for a few seconds, WebSockets are closed, then the runtime and the store; a second SIGINT does not wait for
-requests.
+requests. A request that waits for a service longer than that is answered all the same: by the runtime, which stops the
+service as it closes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import signal
@@ -29,6 +31,8 @@ from perdure.logs import PROCESSORS
 __all__ = ["configure_log", "is_loopback", "listen", "run_server", "serve_until_signal", "url_of"]
 
 _DRAIN_SECONDS = 10
+_CANCEL_SECONDS = _DRAIN_SECONDS + 10
+"""When uvicorn cancels what is still not answered; the runtime has answered it long before."""
 _BACKLOG = 2048
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MESSAGE_BYTES_MAX = 1_000_000
@@ -47,6 +51,12 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidParameter(
+                f"cannot listen on {host}: no network interface of this machine has that address. "
+                "Choose another one with --host",
+                "host",
+            ) from error
         raise InvalidParameter(
             f"cannot listen on {host} port {port}: {error.strerror}. Choose another one with --port", "port"
         ) from error
@@ -77,14 +87,14 @@ def run_server(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 async def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM. Returns once the last one is answered, without being killed by it."""
-    server = uvicorn.Server(
+    server = _DrainingServer(
         uvicorn.Config(
             app,
             access_log=False,
             lifespan="off",
             log_config=None,
             server_header=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_graceful_shutdown=_CANCEL_SECONDS,
             ws_max_size=_MESSAGE_BYTES_MAX,
         )
     )
@@ -100,6 +110,24 @@ async def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
     finally:
         for number in _ENDING_SIGNALS:
             loop.remove_signal_handler(number)
+
+
+class _DrainingServer(uvicorn.Server):
+    """Waits for requests for a while, and then leaves them to the runtime that closes after it.
+
+    uvicorn would cancel them: their callers would get a status 500 that says nothing, and the log a traceback, because
+    a service took its time.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        enough = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._wait_no_longer)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            enough.cancel()
+
+    def _wait_no_longer(self) -> None:
+        self.force_exit = True
 
 
 class _RefusedUpgrades(logging.Filter):
