@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from perdure import EventFailed, Runtime, assign, cancel, send
+from perdure import EventFailed, Runtime, assign, cancel, send, send_to
 from perdure.errors import AuthorizerRefused, StoreError
-from tests.durable.world import FaultyWorld, at, journal, soon, types
+from tests.durable.world import FaultyWorld, at, journal, reference, soon, types
 
 COUNT = assign(n=lambda context: context["n"] + 1)
 
@@ -204,6 +204,54 @@ async def test_a_lost_acknowledgement_of_a_shared_commit_applies_nothing_twice(w
         answers = await at_once(runtime, "COUNT", "COUNT")
         assert [type(answer) for answer in answers] == [StoreError] * 2
         assert (await runtime.send(at("counter"), "COUNT")).context["n"] == 3
+
+
+def opened(context: dict[str, Any]) -> bool:
+    if context["locked"]:
+        raise ValueError("it is locked")
+    return True
+
+
+LOCK = {
+    "context": {"locked": False, "opened": False},
+    "on": {"LOCK": {"actions": assign(locked=True)}, "OPEN": {"actions": assign(opened=opened)}},
+}
+
+
+async def test_a_request_is_not_refused_over_what_a_shared_commit_that_failed_would_have_led_to(
+    world: BellWorld,
+) -> None:
+    world.machine("lock", LOCK)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("lock"))
+        world.faults.fail("commit")
+        sends = (runtime.send(at("lock"), event) for event in ("LOCK", "OPEN"))
+        failed, answer = await soon(asyncio.gather(*sends, return_exceptions=True))
+        assert isinstance(failed, StoreError)
+        assert answer.context == {"locked": False, "opened": True}
+
+
+async def test_a_request_is_not_refused_in_place_of_mail_that_waits_behind_what_a_shared_commit_failed_with(
+    world: BellWorld,
+) -> None:
+    world.machine("lock", LOCK)
+    lock = reference("lock")
+    world.machine("sender", {"on": {"GO": {"actions": [send_to(lock, "LOCK"), send_to(lock, "OPEN")]}}})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("lock"))
+        await runtime.create_instance(at("sender"))
+        await runtime.send(at("sender"), "GO")
+        world.faults.fail("commit")
+        gate = world.faults.hold("due_mail", "after")
+        await gate.wait_reached()
+        sending = asyncio.ensure_future(runtime.send(at("lock"), "OTHER"))
+        gate.open()
+        assert (await soon(sending)).context == {"locked": False, "opened": False}
+        await soon(runtime.idle())
+        assert [(mail.event, mail.attempts) for mail in await runtime.store.pending_mail(at("lock"))] == [
+            ({"type": "LOCK"}, 1),
+            ({"type": "OPEN"}, 0),
+        ]
 
 
 async def test_what_waits_at_a_shared_commit_when_the_runtime_closes_is_answered(world: BellWorld) -> None:

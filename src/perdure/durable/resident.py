@@ -267,20 +267,25 @@ class Resident(TurnTaking):
             envelope.succeed(self._record)
 
     async def _take_several(self) -> bool:
-        """Handle the first messages of the inbox with one commit; false when the first has to be taken alone."""
+        """Handle the first messages of the inbox with one commit; false when the first has to be taken alone.
+
+        What the message after them raised counts only if they stand: it was computed from where they have led.
+        """
         if self._one_by_one > 0:
             self._one_by_one -= 1
             return False
         turns, refusal = await self._turns_at_hand(self._inbox)
-        if turns and not await self._take_together([self._inbox.popleft() for _ in turns], turns):
-            return False
+        if turns:
+            do_stand = await self._take_together([self._inbox.popleft() for _ in turns], turns)
+            if not do_stand:
+                return do_stand is None
         if refusal is not None:
             await self._fail_waiting(self._inbox[0], refusal)
         return bool(turns) or refusal is not None
 
-    async def _take_together(self, envelopes: list[Envelope], turns: list[Turn]) -> bool:
+    async def _take_together(self, envelopes: list[Envelope], turns: list[Turn]) -> bool | None:
         """Make the turns of these messages durable and answer them; false when nothing has happened, and they are back
-        in the inbox, to be taken one by one."""
+        in the inbox, to be taken one by one; ``None`` when they have failed."""
         try:
             await self._run_together(turns)
         except (SequenceConflict, MailGone, ReceiptExists):
@@ -292,7 +297,7 @@ class Resident(TurnTaking):
             for envelope in envelopes:
                 if envelope in self._inbox:  # or else it waits behind one that has failed
                     await self._fail_waiting(envelope, error)
-            return True
+            return None
         except BaseException:
             self._inbox.extendleft(reversed(envelopes))  # closing: answered with all the others that wait
             raise
