@@ -105,6 +105,33 @@ async def test_a_name_outside_the_pattern_is_refused(world: World, name: str) ->
         await runtime.create_instance(at("m", "x" * 128))
 
 
+@pytest.mark.parametrize("what", ["m/i", ("m", "i"), None])
+async def test_what_is_no_address_is_refused_and_says_how_to_make_one(world: World, what: Any) -> None:
+    world.machine("m", NOTING)
+    async with world.running() as runtime:
+        for asked in (
+            runtime.create_instance(what),
+            runtime.send(what, "X"),
+            runtime.send(what, "X", idempotency_key="k"),
+            runtime.read(what),
+            runtime.set_status(what, "paused"),
+            runtime.delete_instance(what),
+            runtime.subscribe(what),
+        ):
+            with pytest.raises(InvalidParameter, match=r"perdure\.address\(machine, name\)"):
+                await asked
+
+
+async def test_what_is_no_status_is_refused(world: World) -> None:
+    world.machine("m", NOTING)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        unknown: Any = "stopped"
+        with pytest.raises(InvalidParameter, match="a status is running or paused, not 'stopped'"):
+            await runtime.set_status(at("m"), unknown)
+        assert (await runtime.inspect(at("m"))).status == "running"
+
+
 # -- how many ----------------------------------------------------------------------------------------------------------
 
 

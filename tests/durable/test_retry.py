@@ -236,6 +236,25 @@ async def test_an_attempt_that_takes_longer_than_its_timeout_has_failed(world: W
         }
 
 
+async def test_an_attempt_that_still_runs_at_the_processing_timeout_has_failed_and_the_next_one_begins(
+    world: World,
+) -> None:
+    service = Service()
+    service.holds = True
+    working(world, service)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        request = asyncio.create_task(runtime.send(at("m"), "GO"))
+        await service.called(1)
+        service.holds = False
+        await world.clock.advance(runtime.settings.processing_timeout)
+        assert (await soon(request)).state == "busy"
+        await settle(world, runtime, 1_000)
+        assert [attempt for _, attempt, _ in service.calls] == [1, 2]
+        assert (await runtime.read(at("m"))).context["result"] == "call 2"
+        assert await types(runtime, at("m")) == ["xstate.init", "GO", "done.invoke.work"]
+
+
 async def test_events_are_taken_between_attempts_and_the_service_is_given_what_it_was_first(world: World) -> None:
     service = Service(failures=1)
     working(world, service)
@@ -342,6 +361,8 @@ async def test_a_result_whose_acknowledgement_was_lost_is_applied_once() -> None
         ({"attempts": 3, "backoff": {"inital": 1}}, "inital"),
         ({"attempts": 3, "backoff": {"factor": 0.5}}, "the factor cannot be"),
         ({"attempts": 3, "timeout": "x"}, "a time cannot be"),
+        ({"attempts": 3, "timeout": 0}, "no attempt succeeds in no time"),
+        ({"attempts": 3, "timeout": -5}, "no attempt succeeds in no time"),
     ],
 )
 def test_a_senseless_retry_is_a_defect_of_the_machine(retry: Any, defect: str) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from perdure.durable.records import Address
 from perdure.errors import EventTooLarge, InvalidParameter
 from perdure.json_value import JsonObject, decode_json, encode_json
 from perdure.statechart.event import EventLike, is_reserved, to_event
 from perdure.statechart.reference import NAME
 
-__all__ = ["as_json", "ensure_name", "sendable"]
+__all__ = ["as_json", "ensure_address", "ensure_name", "sendable"]
+
+
+def ensure_address(address: Address) -> None:
+    """Raise ``InvalidParameter`` for what is none, such as a name."""
+    if not isinstance(address, Address):
+        raise InvalidParameter(f"{address!r} is no address: make one with perdure.address(machine, name)", "address")
 
 
 def ensure_name(name: str, parameter: str) -> None:

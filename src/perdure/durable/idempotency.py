@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from perdure.durable.checked_input import ensure_address
 from perdure.durable.envelope import Envelope
 from perdure.durable.message import Create, Deliver
 from perdure.durable.records import Address
@@ -59,6 +60,7 @@ class KeyedRequests:
         Raises ``InvalidParameter`` for what is no key, ``IdempotencyKeyReused`` when the key stands for another
         request, and whatever the request itself raises.
         """
+        ensure_address(address)
         if not isinstance(key, str) or KEY.fullmatch(key) is None:
             raise InvalidParameter(
                 "an idempotency key has 1 to 255 printable ASCII characters and no blank", "idempotency-key"

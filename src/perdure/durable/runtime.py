@@ -12,9 +12,10 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 from perdure.clock import TimerClock
-from perdure.durable.checked_input import as_json, ensure_name, sendable
+from perdure.durable.checked_input import as_json, ensure_address, ensure_name, sendable
 from perdure.durable.dead_letters import DeadLetters
 from perdure.durable.definition import Definition, ReadRequest
 from perdure.durable.delivery import Delivery
@@ -258,6 +259,7 @@ class Runtime(Relations):
         ``"machineVersionId"``; a context that is no object: ``"context"``), ``InstanceExists``, ``AuthorizerRefused``,
         ``EventFailed``, ``ContextTooLarge``, ``MailboxFull``, ``IdempotencyKeyReused``.
         """
+        ensure_address(address)
         ensure_name(address.instance, "slug")
         if context is not None and not isinstance(context, dict):
             raise InvalidParameter(f"a context is an object, not {type(context).__name__}", "context")
@@ -303,7 +305,12 @@ class Runtime(Relations):
         return record
 
     async def set_status(self, address: Address, status: InstanceStatus) -> None:
-        """Pause an instance (every event is refused with ``InvalidState``) or let it run. Raises ``NotFound``."""
+        """Pause an instance (every event is refused with ``InvalidState``) or let it run.
+
+        Raises ``NotFound``, ``InvalidParameter`` for what is no status.
+        """
+        if status not in get_args(InstanceStatus):
+            raise InvalidParameter(f"a status is {' or '.join(get_args(InstanceStatus))}, not {status!r}", "status")
         await self._ask(address, Envelope(SetStatus(status)))
 
     async def delete_instance(self, address: Address) -> None:
@@ -383,6 +390,7 @@ class Runtime(Relations):
             envelope.trace = self.tracer.current()
         resident = self._residents.get(address)
         if resident is None:
+            ensure_address(address)
             resident = self._residents[address] = Resident(self, address)
         resident.submit(envelope)
 
@@ -404,6 +412,7 @@ class Runtime(Relations):
         if found is not None:
             self._records.move_to_end(address)
             return found
+        ensure_address(address)
         return await self.store.load(address)
 
     def remember(self, record: InstanceRecord) -> None:

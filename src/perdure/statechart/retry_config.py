@@ -48,7 +48,9 @@ def read_retry(config: Any, path: str, defects: Defects, *, is_persistent: bool)
         defects.unknown_keys(place, backoff, BACKOFF_KEYS)
     timeout = None
     if config.get("timeout") is not None:
-        timeout = duration(config, "timeout", 0.0, path, defects)
+        timeout = duration(config, "timeout", 1.0, path, defects)
+        if timeout <= 0:
+            defects.add(child_path(path, "timeout"), "no attempt succeeds in no time", "Give more than 0 milliseconds.")
     factor = backoff.get("factor", 2.0)
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 1 <= factor <= 100:
         defects.add(child_path(place, "factor"), f"the factor cannot be {describe(factor)}", "Give 1 to 100.")
