@@ -67,6 +67,11 @@ def test_no_server_is_an_error_that_says_how_to_name_one() -> None:
         connection_of(session())
 
 
+def test_a_token_for_no_server_is_an_error_that_says_how_to_use_the_one_of_a_profile() -> None:
+    with pytest.raises(InvalidParameter, match="--profile"):
+        connection_of(session(token="given"))
+
+
 @pytest.mark.parametrize(
     ("key_id", "key_secret", "missing"), [("sbk_1", None, "--key-secret"), (None, "sbsec_1", "--key-id")]
 )

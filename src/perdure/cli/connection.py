@@ -124,6 +124,12 @@ class Session:
     def _connection(self) -> tuple[str, str | Callable[[], str]]:
         dev = read_dev_connection()
         url = self._url or (dev.url if dev is not None else None)
+        if url is None and (self._token is not None or self._key_id is not None):
+            raise InvalidParameter(
+                "no server for the token or the key that is given: say which with --url (PERDURE_URL), or with "
+                "--profile for one that `perdure profiles list` has",
+                "url",
+            )
         if url is None:
             raise InvalidParameter(
                 "no server: give --url (PERDURE_URL), keep one with `perdure profiles add`, or start one here with "
