@@ -151,6 +151,21 @@ async def test_what_machine_code_says_is_an_entry_of_its_instance(
         )
 
 
+async def test_no_entry_has_words_of_two_turns(world: World) -> None:
+    def mutter(context: Any) -> bool:
+        print("a line without an end", end="")
+        return True
+
+    on = {"SAY": {"actions": lambda: print("said")}, "MUTTER": {"cond": mutter, "actions": []}}
+    world.machine("brief", {"initial": "a", "states": {"a": {"on": on}}})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("brief"))
+        for event in ("SAY", "SAY", "MUTTER", "SAY"):
+            await runtime.send(at("brief"), event)
+        texts = [entry.text for entry in await entries(world, runtime)]
+        assert texts == ["said\n", "said\n", "a line without an end", "said\n"]
+
+
 async def test_the_log_action_is_an_entry_with_its_label(world: World) -> None:
     async with world.running() as runtime:
         await runtime.create_instance(at("talkative"))

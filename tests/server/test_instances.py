@@ -327,13 +327,16 @@ async def test_a_paused_instance_refuses_events_and_can_be_read(client: httpx.As
     assert accepted.status_code == 200
 
 
-async def test_an_unknown_status_is_refused_by_its_parameter(client: httpx.AsyncClient, world: World) -> None:
+async def test_an_unknown_status_is_refused_by_its_parameter_with_those_there_are(
+    client: httpx.AsyncClient, world: World
+) -> None:
     await world.create_light()
 
     response = await client.put("/machines/light/i/hall/status", json={"status": "asleep"})
 
     assert problem(response) == (400, "invalid-parameter")
     assert response.json()["parameter"] == "status"
+    assert response.json()["error"].endswith("; use running or paused")
 
 
 async def test_deleting_an_instance_needs_both_proofs(client: httpx.AsyncClient, world: World) -> None:

@@ -1,9 +1,10 @@
 """The logs of machines: what their code prints and logs, kept per instance and version.
 
-What is heard becomes entries, one for each line, or for several that an instance says within one millisecond. They wait
-in memory and are written to the store together, a moment later, at the end, and before somebody reads. So nothing an
-instance does waits for its log; a process that dies takes the last moment's entries along. When more is said than the
-store takes, or it cannot be reached, the oldest entries are dropped, and an entry says how many.
+What is heard becomes entries, one for each line, or for several that an instance says within one millisecond of a turn:
+no entry has words of two turns, nor of a turn before and after its commit. They wait in memory and are written to the
+store together, a moment later, at the end, and before somebody reads. So nothing an instance does waits for its log; a
+process that dies takes the last moment's entries along. When more is said than the store takes, or it cannot be
+reached, the oldest entries are dropped, and an entry says how many.
 
 Readers go on from where they stopped, by time. So nobody is shown a millisecond that is not over, and an answer ends
 between two milliseconds: what comes later than an answer is later than all in it.
@@ -53,14 +54,18 @@ class LogPage(msgspec.Struct, frozen=True, kw_only=True):
 class Piece:
     """An entry that is not written yet, and may still grow."""
 
-    __slots__ = ("address", "at", "output_type", "text", "version_id")
+    __slots__ = ("address", "at", "output_type", "stretch", "text", "version_id")
 
-    def __init__(self, address: Address, version_id: str, at: float, output_type: OutputType, text: str) -> None:
+    def __init__(
+        self, address: Address, version_id: str, at: float, output_type: OutputType, text: str, *, stretch: int = 0
+    ) -> None:
         self.address = address
         self.version_id = version_id
         self.at = at
         self.output_type: OutputType = output_type
         self.text = text
+        self.stretch = stretch
+        """Of its instance's code: a turn before its commit, or after. What is of another one is another entry."""
 
     @property
     def entry(self) -> LogEntry:
@@ -79,17 +84,19 @@ class Piece:
 class Output:
     """The listener of one instance."""
 
-    __slots__ = ("_is_silenced", "_logs", "_token", "address", "version_id")
+    __slots__ = ("_is_silenced", "_logs", "_token", "address", "stretch", "version_id")
 
     def __init__(self, logs: MachineLogs, address: Address) -> None:
         self.address = address
         self.version_id = ""
+        self.stretch = 0
         self._logs = logs
         self._is_silenced = False
         self._token: Token[Listener | None] | None = None
 
     def begin(self, version_id: str) -> None:
         self.version_id = version_id
+        self.stretch += 1
         self._is_silenced = False
 
     def heard(self, output_type: OutputType, text: str) -> None:
@@ -168,13 +175,17 @@ class MachineLogs:
             had_news = bool(self._pieces or self._begun)
             key = (output.address, output_type, threading.get_ident())
             begun = self._begun.pop(key, None)
+            if begun is not None and begun.stretch != output.stretch and threading.get_ident() == self._loop_thread:
+                self._append(begun)  # turns run here; a thread of a service goes on with its line beside them
+                begun = None
             if begun is None:
                 at = float(math.floor(self._runtime.clock.now()))
-                begun = Piece(output.address, output.version_id, at, output_type, text)
+                begun = Piece(output.address, output.version_id, at, output_type, text, stretch=output.stretch)
             else:
                 begun.text += text
             while len(begun.text) > ENTRY_CHARACTERS_MAX:
-                rest = Piece(begun.address, begun.version_id, begun.at, output_type, begun.text[ENTRY_CHARACTERS_MAX:])
+                text = begun.text[ENTRY_CHARACTERS_MAX:]
+                rest = Piece(begun.address, begun.version_id, begun.at, output_type, text, stretch=begun.stretch)
                 begun.text = begun.text[:ENTRY_CHARACTERS_MAX]
                 self._append(begun)
                 begun = rest
@@ -193,6 +204,7 @@ class MachineLogs:
             and last.output_type == piece.output_type
             and last.address == piece.address
             and last.version_id == piece.version_id
+            and last.stretch == piece.stretch
             and len(last.text) + len(piece.text) <= ENTRY_CHARACTERS_MAX
         ):
             last.text += piece.text

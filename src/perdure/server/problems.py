@@ -8,6 +8,7 @@ of an error that was not written for callers, leaves the server.
 from __future__ import annotations
 
 import re
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -195,12 +196,23 @@ _MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
 _PLACE = re.compile(r" - at `\$\.?([^.`\[]*)")
 
 
-def invalid_body(error: ValueError | RecursionError) -> errors.InvalidParameter:
-    """The refusal of a body that is not JSON, or not the JSON that is expected, naming the field at fault."""
+def invalid_body(error: ValueError | RecursionError, expected: Any = None) -> errors.InvalidParameter:
+    """The refusal of a body that is not JSON, or not the JSON of the ``expected`` type, naming the field at fault."""
     if isinstance(error, RecursionError):
         return errors.InvalidParameter("the body is nested too deeply", "body")
     text = str(error)
     place = _PLACE.search(text)
     missing = _MISSING_FIELD.search(text)
     parameter = (place.group(1) if place else "") or (missing.group(1) if missing else "") or "body"
-    return errors.InvalidParameter(f"the body is not acceptable: {text}", parameter)
+    allowed = _allowed_words(expected, parameter) if "Invalid enum value" in text else []
+    hint = f"; use {' or '.join(allowed)}" if allowed else ""
+    return errors.InvalidParameter(f"the body is not acceptable: {text}{hint}", parameter)
+
+
+def _allowed_words(expected: Any, parameter: str) -> list[str]:
+    """The words that a field of a body takes, if it takes but some."""
+    if not isinstance(expected, type) or not issubclass(expected, msgspec.Struct):
+        return []
+    kinds = [field.type for field in msgspec.structs.fields(expected) if field.encode_name == parameter]
+    kinds += [part for kind in kinds for part in get_args(kind)]  # of a list, or where nothing may be said too
+    return [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]

@@ -120,7 +120,7 @@ class Call:
                 data.decode()  # also what the decoder would pass over unread has to be text
             return decoder.decode(data)
         except (ValueError, RecursionError) as error:
-            raise invalid_body(error) from error
+            raise invalid_body(error, decoder.type) from error
 
     def receive_within(self, bytes_max: int) -> Receive:
         """This request's ``receive``, which raises ``BodyTooLarge`` at the first sign of more than ``bytes_max``."""
