@@ -66,6 +66,25 @@ async def test_nothing_of_a_deleted_instance_reaches_the_one_that_takes_its_name
         assert sorted((await soon(second)).context["got"]) == ["done.invoke.call", "error.execution"]
 
 
+async def test_what_actions_and_services_do_to_what_they_were_given_is_nothing_to_other_instances(
+    world: FaultyWorld,
+) -> None:
+    async def service(given: dict[str, Any]) -> int:
+        given["numbers"].append(1)
+        return len(given["numbers"])
+
+    invoke = {
+        "src": service,
+        "data": {"numbers": []},
+        "onDone": {"target": "b", "actions": assign(n=lambda c, e: e["data"])},
+    }
+    states = {"a": {"entry": [assign(items=[]), "act"], "invoke": invoke}, "b": {}}
+    world.machine("m", {"initial": "a", "states": states}, actions={"act": lambda context: context["items"].append(1)})
+    async with world.running() as runtime:
+        for name in ("one", "another"):
+            assert (await soon(runtime.create_instance(at("m", name)))).context == {"items": [], "n": 1}
+
+
 async def test_a_delete_that_fails_leaves_the_services_running(world: FaultyWorld) -> None:
     go = asyncio.Event()
 

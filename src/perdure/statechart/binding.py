@@ -29,6 +29,11 @@ from perdure.statechart.xstate_objects import BUILT_IN_ACTIONS, GUARD, action_of
 
 __all__ = ["Binder"]
 
+CHANGEABLE = frozenset((dict, list, tuple, set))
+"""What of a config is copied before it goes into a context or to a service: all instances share the config, and code
+may change what it is given in place. Other objects are given as they are.
+"""
+
 
 class Binder:
     """Binds the parts of one config, collecting defects and the custom actions and services it meets."""
@@ -357,15 +362,18 @@ class Binder:
 
     def mapper(self, config: Any, path: str, label: str, params: Json = None) -> UniformCall | None:
         """A callable, a value, or a mapping whose values are callables or values."""
-        if not isinstance(config, Mapping):
-            return self.value(config, path, label, params)
-        return self.mapping(config, path, label, params)
+        if isinstance(config, Mapping):
+            return self.mapping(config, path, label, params)
+        if type(config) in CHANGEABLE:
+            return lambda context, event, step: own_copy(config)
+        return self.value(config, path, label, params)
 
     def mapping(
         self, config: Mapping[str, Any], path: str, label: str, params: Json = None, *, over_context: bool = False
     ) -> UniformCall | None:
         """A mapping whose values are callables or values; with ``over_context`` these go into a copy of the context."""
         constants = {key: value for key, value in config.items() if not callable(value)}
+        are_changeable = any(type(value) in CHANGEABLE for value in constants.values())
         functions: list[tuple[str, UniformCall]] = []
         are_bound = True
         for key, value in config.items():
@@ -377,7 +385,8 @@ class Binder:
                     functions.append((key, function))
 
         def compute(context: Any, event: JsonObject, step: Any) -> JsonObject:
-            computed = {**context, **constants} if over_context else constants.copy()
+            given = own_copy(constants) if are_changeable else constants
+            computed = {**context, **given} if over_context else {**given}
             for key, function in functions:
                 computed[key] = function(context, event, step)
             return computed
@@ -429,6 +438,16 @@ class Binder:
             )
             return False
         return True
+
+
+def own_copy(value: Any) -> Any:
+    """A value whose containers nobody else has."""
+    kind = type(value)
+    if kind is dict:
+        return {key: own_copy(inner) for key, inner in value.items()}
+    if kind in CHANGEABLE:
+        return kind(map(own_copy, value))
+    return value
 
 
 def is_address(value: Any) -> bool:

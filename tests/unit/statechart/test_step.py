@@ -185,6 +185,29 @@ def test_each_actor_has_a_context_of_its_own() -> None:
     assert first.context["list"] is not second.context["list"]
 
 
+@pytest.mark.parametrize(("constant", "inner"), [([{}], 0), (({},), 0), ({"a": {}}, "a")])
+def test_each_actor_has_its_own_of_what_the_config_says_of_values(constant: Any, inner: Any) -> None:
+    config = {
+        "initial": "a",
+        "states": {"a": {"on": {"GO": {"target": "b", "actions": assign(x=constant)}}}, "b": {"always": "c"}},
+    }
+    config["states"]["c"] = {"type": "final", "data": constant}  # type: ignore[index]  # a dict of str
+    built = machine(config)
+    for _ in range(2):
+        end = transition(built, initial(built).snapshot, "GO").snapshot
+        assert (end.context["x"], end.output) == (constant, constant)
+        end.context["x"][inner]["leaked"] = True
+        end.output[inner]["leaked"] = True
+
+
+def test_what_the_config_says_of_other_values_is_given_as_it_is() -> None:
+    thing = object()
+    built = machine({"on": {"GO": {"actions": assign(x=[thing, {1}])}}})
+    given = transition(built, initial(built).snapshot, "GO").snapshot.context["x"]
+    assert given[0] is thing
+    assert given[1] == {1}
+
+
 @pytest.mark.parametrize("event", ["", {}, {"type": 5}, {"type": ""}, 5, None, {"type": ["A"]}])
 def test_what_is_no_event_is_refused(event: Any) -> None:
     built = machine({"on": {"GO": {}}})
