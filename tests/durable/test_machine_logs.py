@@ -41,10 +41,16 @@ TALKATIVE = {
                 "LOG": {"actions": log(lambda context, event: event["what"], "label")},
                 "SERVE": "serving",
                 "THREAD": "threading",
+                "FAIL": "failing",
+                "FAIL_IN_A_THREAD": "failing_in_a_thread",
+                "WAIT": "waiting",
             }
         },
         "serving": {"invoke": {"id": "s", "src": "service", "onDone": "idle"}},
         "threading": {"invoke": {"id": "t", "src": "thread", "onDone": "idle"}},
+        "failing": {"invoke": {"id": "f", "src": "failing_service", "onError": "idle"}},
+        "failing_in_a_thread": {"invoke": {"id": "f", "src": "failing_thread", "onError": "idle"}},
+        "waiting": {"invoke": {"id": "w", "src": "endless"}, "after": {"1000": "idle"}},
     },
 }
 
@@ -82,6 +88,16 @@ def talkative(world: World) -> None:
     def thread(context: Any) -> None:
         print("in a thread", threading.current_thread() is threading.main_thread())
 
+    async def failing_service(context: Any) -> None:
+        await asyncio.sleep(0)
+        raise ValueError("the service's reason")
+
+    def failing_thread(context: Any) -> None:
+        raise ValueError("the thread's reason")
+
+    async def endless(context: Any) -> None:
+        await asyncio.Event().wait()
+
     def allow_write(request: Any) -> bool:
         print("may", request.auth_context["sub"], "write?")
         return bool(request.auth_context["sub"] != "stranger")
@@ -98,7 +114,13 @@ def talkative(world: World) -> None:
             "raising": raising,
             "raising_coroutine": raising_coroutine,
         },
-        services={"service": service, "thread": thread},
+        services={
+            "service": service,
+            "thread": thread,
+            "failing_service": failing_service,
+            "failing_thread": failing_thread,
+            "endless": endless,
+        },
     )
 
 
@@ -193,6 +215,28 @@ async def test_what_machine_code_raises_is_an_entry_with_its_traceback(world: Wo
             await runtime.send(at("talkative"), "BREAK")
         (entry,) = await entries(world, runtime, since)
         assert entry.text.endswith("ValueError: the broken guard\n")
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"), [("FAIL", "the service's reason"), ("FAIL_IN_A_THREAD", "the thread's reason")]
+)
+async def test_what_a_service_raises_is_an_entry_with_its_traceback(world: World, event: str, reason: str) -> None:
+    async with world.running() as runtime:
+        await runtime.create_instance(at("talkative"))
+        await runtime.send(at("talkative"), event)
+        (entry,) = await entries(world, runtime)
+        assert (entry.instance, entry.output_type) == ("one", "stderr")
+        assert entry.text.startswith("Traceback")
+        assert entry.text.endswith(f"ValueError: {reason}\n")
+
+
+async def test_a_service_that_is_stopped_has_raised_nothing(world: World) -> None:
+    async with world.running() as runtime:
+        await runtime.create_instance(at("talkative"))
+        answer = asyncio.ensure_future(runtime.send(at("talkative"), "WAIT"))
+        await world.clock.advance(1_000)
+        assert (await answer).state == "idle"
+        assert await entries(world, runtime) == []
 
 
 async def test_authorisers_are_heard_also_when_they_refuse(world: World) -> None:

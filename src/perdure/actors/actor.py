@@ -19,6 +19,7 @@ from perdure.actors.observers import Observer, as_observer
 from perdure.errors import ActorFailed, InvalidState, text_of
 from perdure.json_value import Json, JsonObject
 from perdure.logs import get_logger
+from perdure.machine_output import note_error
 from perdure.statechart.effect import ActorTarget, InstanceTarget
 from perdure.statechart.event import (
     UPDATE,
@@ -289,6 +290,7 @@ class Actor:
         self._break_down(error)
 
     def _break_down(self, error: BaseException) -> None:
+        note_error(error)
         data = error_data(error)
         self.status = "error"
         self._keep_error(data)
