@@ -110,6 +110,14 @@ def test_check_answers_programs_in_json(run: Run, tmp_path: Path) -> None:
     [
         ("x = (", "light.py:1: error: syntax error: '(' was never closed.\n"),
         ("machine = 1 / 0\n", "light.py:1: error: does not import: ZeroDivisionError: division by zero.\n"),
+        (
+            "from shapes import machine\n",
+            "light.py:1: error: does not import: ModuleNotFoundError: No module named 'shapes'. A machine file stands",
+        ),
+        (
+            "from perdure import asign as machine\n",
+            "light.py:1: error: does not import: ImportError: cannot import name 'asign' from 'perdure' (",
+        ),
         ("print(1)\n", "light.py: error: the file binds no `machine` at its top level"),
         (
             "from perdure import create_machine\nmachine = create_machine({})\n",
@@ -121,6 +129,13 @@ def test_check_finds_what_a_deployment_would_refuse(run: Run, tmp_path: Path, so
     ran = run("check", write(tmp_path / "light.py", source))
     assert ran.exit_code == 1
     assert ran.stdout.startswith(said)
+
+
+@pytest.mark.filterwarnings("ignore::ImportWarning")  # Python says that first, to those who ask to be warned
+def test_check_says_of_a_relative_import_that_a_machine_file_stands_alone(run: Run, tmp_path: Path) -> None:
+    ran = run("check", write(tmp_path / "light.py", "from .shapes import machine\n"))
+    assert ran.exit_code == 1
+    assert "no known parent package. A machine file stands alone" in ran.stdout
 
 
 def test_check_looks_at_the_machine_files_of_a_directory_and_at_all_of_them(run: Run, tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ MachineArgument = Annotated[str | None, typer.Argument(metavar="MACHINE", help="
 InstanceArgument = Annotated[str | None, typer.Argument(metavar="INSTANCE", help="Only of this instance of it.")]
 VersionOption = Annotated[str | None, typer.Option("--version", metavar="ID", help="Only of this machine version.")]
 SinceOption = Annotated[
-    str, typer.Option("--since", metavar="TIME", help="How long ago (90s, 10m, 1h, 2d), or a time (2026-01-02T03:04).")
+    str,
+    typer.Option(
+        "--since", metavar="TIME", help="How long ago (90s, 10m, 1h, 2d), or a time in UTC (2026-01-02T03:04)."
+    ),
 ]
 
 

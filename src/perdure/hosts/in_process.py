@@ -256,9 +256,20 @@ def exports_of(source: str, file_name: str) -> dict[str, Any]:
     except BaseException as error:  # SystemExit from a script's main, too
         if isinstance(error, KeyboardInterrupt):
             raise
-        reason = f"does not import: {type(error).__name__}: {error}"
+        reason = f"does not import: {type(error).__name__}: {error}{advice_on(error)}"
         raise MachineCodeError(reason, file=file_name, line=line_in(error, file_name)) from error
     return vars(module)
+
+
+def advice_on(error: BaseException) -> str:
+    """What to do about an import that finds nothing: a file that has another one beside it here has none there."""
+    is_relative = type(error) is ImportError and error.name is None
+    if not is_relative and not isinstance(error, ModuleNotFoundError):
+        return ""
+    return (
+        ". A machine file stands alone: what it imports is installed where it runs, or a module of the same package, "
+        "which `perdure machines deploy DIRECTORY` takes as a whole"
+    )
 
 
 def module_name(source: str, file_name: str) -> str:
