@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,7 @@ def test_diagram_of_a_broken_machine_is_an_error(run: Run, tmp_path: Path) -> No
         ran = run("diagram", write(tmp_path / "light.py", source))
         assert (ran.exit_code, ran.stdout) == (1, "")
         assert said in ran.stderr
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version").stdout == f"perdure {version('perdure')}\n"

@@ -6,7 +6,8 @@ is 2. Commands import what they need when they run, so that ``perdure --help`` n
 
 from __future__ import annotations
 
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -50,12 +51,28 @@ class ErrorsInOneLine(TyperGroup):
 app = typer.Typer(
     name="perdure",
     cls=ErrorsInOneLine,
-    help="Durable statecharts: machines in Python whose instances survive everything.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"perdure {version('perdure')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Durable statecharts: machines in Python whose instances survive everything."""
+
+
 app.command()(dev)
 app.command()(serve)
 app.command()(check)
