@@ -150,6 +150,33 @@ async def test_the_end_of_a_child_that_was_left_is_not_taken_for_its_successors(
         assert await runtime.store.pending_mail(at("house")) == []
 
 
+def house_with_one_kid(world: World) -> None:
+    """The same, whose kid has the same name each time."""
+    house(world)
+    invoke = {"id": "kid", "src": persistent("kid", name="one"), "onDone": "proud", "onError": "sad"}
+    states = {"out": {"on": {"IN": "in"}}, "in": {"invoke": invoke, "on": {"OUT": "out"}}, "proud": {}, "sad": {}}
+    world.machine("house", {"initial": "out", "states": states})
+
+
+async def test_the_end_of_a_child_of_a_former_life_is_not_taken_for_that_of_one_with_the_same_name(
+    world: FaultyWorld,
+) -> None:
+    house_with_one_kid(world)
+    async with world.running() as runtime:
+        await runtime.create_instance(at("house"))
+        await runtime.send(at("house"), "IN")
+        await soon(runtime.idle())
+        held = world.faults.hold("due_mail")
+        await runtime.delete_instance(at("house"))
+        await runtime.send(at("kid"), "END")  # before it learns that its parent is gone
+        await runtime.create_instance(at("house"))
+        await runtime.send(at("house"), "IN")
+        held.open()
+        await soon(runtime.idle())
+        assert await types(runtime, at("house")) == ["xstate.init", "IN", "error.platform.kid"]
+        assert (await runtime.read(at("house"))).state == "sad"  # there is a kid of that name already
+
+
 def _any_mail() -> Any:
     from perdure.durable.records import Mail
 

@@ -127,10 +127,12 @@ def is_void(before: InstanceRecord, mail: Mail) -> bool:
 
 
 def is_word_of_nobody(before: InstanceRecord, mail: Mail) -> bool:
-    """Whether it is said of a child that the instance does not have, or no longer."""
+    """Whether it is said of a child that the instance does not have, or no longer, or that a former life of it had."""
     event: JsonObject = mail.event or {}
     if not mail.is_platform and (mail.sender == mail.target or not event["type"].startswith(ERROR_PLATFORM)):
         return False
+    if mail.creation is not None and mail.creation.life not in ("", before.life):
+        return True
     child = before.snapshot.children.get(event["id"] if event["type"] == UPDATE else event["type"].split(".", 2)[2])
     speaker = (mail.sender.machine, mail.sender.instance)
     return before.snapshot.status != "active" or child is None or (child.source, child.instance) != speaker

@@ -42,6 +42,7 @@ __all__ = [
     "is_heard",
     "is_held",
     "is_progress",
+    "mark_of",
     "shown",
     "standing",
     "tie_of",
@@ -56,9 +57,16 @@ WORDS = (DONE_INVOKE, ERROR_PLATFORM, snapshot_type(""))
 # -- ties --------------------------------------------------------------------------------------------------------------
 
 
-def tie_of(parent: Address, creation: Creation) -> Parent:
-    """The tie that a parent asked for."""
-    return Parent(parent, creation.child_id, creation.detached, creation.sync, creation.snapshots)
+def tie_of(parent: Address, creation: Creation, life: str) -> Parent:
+    """The tie that a parent asked for in a life of its own."""
+    return Parent(parent, creation.child_id, creation.detached, creation.sync, creation.snapshots, life)
+
+
+def mark_of(tie: Parent) -> Creation:
+    """What the mail of a child carries, so that another instance which has taken the name of its parent does not take
+    it for word of a child of its own.
+    """
+    return Creation(child_id=tie.child_id, life=tie.life)
 
 
 def without(parents: tuple[Parent, ...], parent: Address, child_id: str | None) -> tuple[Parent, ...]:
@@ -124,14 +132,14 @@ def shown(record: InstanceRecord) -> Snapshot:
     return msgspec.structs.replace(record.snapshot, context=json_copy(record.snapshot.context))
 
 
-def words_of_progress(parents: tuple[Parent, ...], snapshot: Snapshot) -> list[tuple[Address, JsonObject]]:
+def words_of_progress(parents: tuple[Parent, ...], snapshot: Snapshot) -> list[tuple[Parent, JsonObject]]:
     """What the parents that asked for it are told once the instance stands here: whom, and which event."""
-    told: list[tuple[Address, JsonObject]] = []
+    told: list[tuple[Parent, JsonObject]] = []
     for tie in parents:
         if tie.sync:
-            told.append((tie.address, {"type": UPDATE, "id": tie.child_id, "state": standing(snapshot)}))
+            told.append((tie, {"type": UPDATE, "id": tie.child_id, "state": standing(snapshot)}))
         if tie.snapshots:
-            told.append((tie.address, {"type": snapshot_type(tie.child_id), "snapshot": standing(snapshot)}))
+            told.append((tie, {"type": snapshot_type(tie.child_id), "snapshot": standing(snapshot)}))
     return told
 
 

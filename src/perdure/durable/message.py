@@ -57,7 +57,7 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True):
     session: int | None = None
     """With the word that a child could not be had: which of those that the receiver had under that id it is."""
     life: str | None = None
-    """With the same word: which life of the receiver asked for the child."""
+    """With word of a persistent child: which life of the receiver has asked for the child."""
     is_share: bool = False
     """Of a broadcast: passed over by an instance that has ended."""
     mail_id: str | None = None

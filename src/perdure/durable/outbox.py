@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from perdure.durable import family
 from perdure.durable.limits import Limits
-from perdure.durable.records import Address, Creation, InstanceRecord, Mail, MailKind, group_address
+from perdure.durable.records import Address, Creation, InstanceRecord, Mail, MailKind, Parent, group_address
 from perdure.errors import ChainTooLong, EventFailed, EventTooLarge, TooMuchMail
 from perdure.json_value import Json, JsonObject, decode_json, encode_json
 from perdure.statechart.effect import (
@@ -109,29 +109,32 @@ class Outbox:
 
     def route_send(self, effect: Send) -> None:
         target = effect.target
+        receivers: list[tuple[Address, JsonObject, Creation | None]]
         if isinstance(target, InstanceTarget):
-            receivers = [(Address(self.address.org, target.machine, target.instance), effect.event)]
+            receivers = [(Address(self.address.org, target.machine, target.instance), effect.event, None)]
         elif isinstance(target, ParentTarget):
-            receivers = [(parent.address, family.event_for(parent, effect.event)) for parent in self.parents]
+            receivers = [
+                (tie.address, family.event_for(tie, effect.event), family.mark_of(tie)) for tie in self.parents
+            ]
         elif isinstance(target, ChildTarget | ActorTarget):
             self.effects.append(effect)
             return
         else:
-            receivers = [(self.address, effect.event)]
-        for receiver, event in receivers:
-            self.post("event", receiver, event=event, send_id=effect.id, delay=effect.delay)
+            receivers = [(self.address, effect.event, None)]
+        for receiver, event, mark in receivers:
+            self.post("event", receiver, event=event, creation=mark, send_id=effect.id, delay=effect.delay)
 
     def tell_parents(self, event_type: Callable[[str], str], data: Json) -> None:
         """The machine has ended: its delayed events are void, and whoever started it gets to know."""
         self.has_ended = True
         for parent in self.parents:
             event = {"type": event_type(parent.child_id), "data": data}
-            self.post("event", parent.address, event=event, is_platform=True)
+            self.post("event", parent.address, event=event, creation=family.mark_of(parent), is_platform=True)
 
-    def tell_progress(self, words: list[tuple[Address, JsonObject]]) -> None:
+    def tell_progress(self, words: list[tuple[Parent, JsonObject]]) -> None:
         """The parents that asked for it learn where the instance stands now."""
         for parent, event in words:
-            self.post("event", parent, event=event, is_platform=True)
+            self.post("event", parent.address, event=event, creation=family.mark_of(parent), is_platform=True)
 
     def post(
         self,

@@ -181,6 +181,8 @@ class Parent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the parent wants an ``xstate.update`` event for each commit of the child."""
     snapshots: bool = False
     """The same of ``xstate.snapshot.<id>`` events."""
+    life: str = ""
+    """The life of the parent that has asked for the tie; empty in ties of early releases."""
 
 
 class InstanceRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,7 +265,7 @@ def host_address(org: str) -> Address:
 class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What mail between parent and child is about: the child that a ``create`` mail asks for, or the one that an
     ``adopt`` mail wants, with its tie to the sender; in a ``stop`` mail, by ``child_id`` alone, the tie that the sender
-    lets go.
+    lets go; in the mail of a child to a parent the tie that it comes by.
     """
 
     child_id: str
@@ -274,6 +276,8 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detached: bool = False
     sync: bool = False
     snapshots: bool = False
+    life: str = ""
+    """In the mail of a child: of its parent, the one that has asked for the child."""
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
