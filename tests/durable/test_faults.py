@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from perdure import InstanceExists, NotFound, Runtime, assign, persistent, send, send_to
+from perdure import Definition, InstanceExists, NotFound, Runtime, assign, persistent, send, send_to
 from perdure.errors import StoreError
 from perdure.stores.memory import MemoryStore
 from tests.durable.world import ORG, FaultyWorld, World, a_while, at, reference, soon, types
@@ -430,6 +430,19 @@ async def test_what_user_code_does_to_a_context_in_an_event_that_fails_leaves_no
         with pytest.raises(Exception, match="after all not"):
             await runtime.send(at("m"), "GROW")
         assert (await runtime.send(at("m"), "OTHER")).context == {"items": []}
+
+
+async def test_what_allow_read_does_to_a_context_leaves_no_trace(world: FaultyWorld) -> None:
+    world.machine("m", COUNTER)
+    world.definitions["m"] = Definition(
+        machine=world.definitions["m"].machine,
+        allow_read=lambda request: request.context.setdefault("reader", "me") == "me",
+        allow_write=lambda request: True,
+    )
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        assert (await runtime.read(at("m"), auth_context={})).context == {"count": 0}
+        assert (await runtime.send(at("m"), "ADD")).context == {"count": 1}
 
 
 async def test_what_a_caller_does_to_an_answer_leaves_no_trace(world: FaultyWorld) -> None:

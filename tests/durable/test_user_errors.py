@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perdure import AuthorizerRefused, EventFailed, assign, send
+from perdure import AuthorizerRefused, EventFailed, InvalidParameter, assign, send
 from tests.durable.world import World, at, memory_store, soon, types
 
 
@@ -119,6 +119,19 @@ async def test_a_guard_that_fails_over_a_result_leaves_the_error_of_the_service_
     async with world.running() as runtime:
         assert (await soon(runtime.create_instance(at("m")))).state == "c"
         assert await types(runtime, at("m")) == ["xstate.init", "error.platform.call"]
+
+
+async def test_an_event_nested_too_deep_is_refused(world: World) -> None:
+    nested: list[Any] = []
+    for _ in range(5_000):
+        nested = [nested]
+    world.machine("m", {})
+    async with world.running() as runtime:
+        await runtime.create_instance(at("m"))
+        with pytest.raises(InvalidParameter, match="the event is not JSON"):
+            await runtime.send(at("m"), {"type": "DEEP", "x": nested})
+        with pytest.raises(InvalidParameter, match="the context is not JSON"):
+            await runtime.create_instance(at("m", "other"), {"x": nested})
 
 
 async def test_a_context_nested_too_deep_fails_its_event(world: World) -> None:

@@ -38,7 +38,7 @@ def as_json(value: JsonObject, parameter: str, bytes_max: int | None = None) -> 
     try:
         encoded = encode_json(value)
         copied: JsonObject = decode_json(encoded)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidParameter(f"the {parameter} is not JSON: {error}", parameter) from error
     if bytes_max is not None and len(encoded) > bytes_max:
         raise EventTooLarge(f"the {parameter} is {len(encoded):,} bytes of JSON; the limit is {bytes_max:,} bytes")

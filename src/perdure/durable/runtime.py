@@ -38,7 +38,7 @@ from perdure.durable.watchdog import Watchdog
 from perdure.durable.watchers import InstanceState, Subscription, Watchers, state_of
 from perdure.entropy import Entropy, prefixed_id
 from perdure.errors import InvalidParameter, InvalidState, NotFound, ResultTooLarge
-from perdure.json_value import Json, JsonObject, decode_json, encode_json
+from perdure.json_value import Json, JsonObject, decode_json, encode_json, json_copy
 from perdure.statechart.event import EventLike
 from perdure.tracing import OFF, Tracer
 
@@ -344,7 +344,7 @@ class Runtime(Relations):
         request = ReadRequest(
             machine_instance_name=record.address.instance,
             state=record.snapshot.value,
-            context=record.snapshot.context,
+            context=json_copy(record.snapshot.context),  # code may change what it is shown
             auth_context=auth_context,
         )
         with self.machine_logs.output_of(record.address):
