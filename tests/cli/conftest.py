@@ -15,7 +15,19 @@ from perdure.cli import app
 from perdure.json_value import Json
 from tests.live_server import DOOR, LiveServer, live_server
 
-VARIABLES = ("URL", "TOKEN", "KEY_ID", "KEY_SECRET", "STORE", "HOST", "PORT", "PUBLIC_URL", "MASTER_KEY", "PROFILE")
+VARIABLES = (
+    "URL",
+    "TOKEN",
+    "KEY_ID",
+    "KEY_SECRET",
+    "STORE",
+    "HOST",
+    "PORT",
+    "PUBLIC_URL",
+    "MASTER_KEY",
+    "PROFILE",
+    "SETTINGS",
+)
 
 
 @dataclass(frozen=True, slots=True)
