@@ -1,31 +1,30 @@
-"""A program with a room full of members and one who speaks to them all: to be killed while it does.
+"""A program with a room full of members and one who speaks to them all, which kills itself while it does.
 
-``python broadcasting.py FILE speak COUNT`` fills the room, has the speaker say HELLO once, and prints how many have
-heard it. ``python broadcasting.py FILE finish`` goes on with whatever the file still asks for, and ends.
+``python broadcasting.py FILE speak COUNT`` fills the room and has the speaker say HELLO once. When a quarter of
+the members have heard it, SIGKILL ends the process: sent from within, since from outside it may come after the last.
+``python broadcasting.py FILE finish`` goes on with whatever the file still asks for, and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+from math import inf
 
 from perdure import address, assign, broadcast, create_machine, join_group, open
 
-REPORT_EVERY = 50
-
 heard = 0
-
-
-def tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+deadly = inf
+"""How many may hear it before the process dies."""
 
 
 def report() -> None:
     global heard
     heard += 1
-    if heard % REPORT_EVERY == 0:
-        tell(f"heard {heard}")
+    if heard >= deadly:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 member = create_machine(
@@ -48,16 +47,17 @@ speaker = create_machine(
 
 
 async def main(file: str, mode: str, count: int) -> None:
+    global deadly
     async with open(f"sqlite:///{file}", [("member", member), ("speaker", speaker)]) as runtime:
         if mode == "speak":
             for start in range(0, count, 200):
                 names = range(start, min(count, start + 200))
                 await asyncio.gather(*(runtime.create_instance(address("member", f"m{name}")) for name in names))
             await runtime.create_instance(address("speaker", "one"))
+            deadly = count // 4
             await runtime.send(address("speaker", "one"), "SAY")
-            tell("said")
         await runtime.idle()
-    tell("finished")
+    sys.stdout.write("finished\n")
 
 
 if __name__ == "__main__":
