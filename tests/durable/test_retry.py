@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perdure import EventFailed, MachineConfigError, Meta, assign, create_machine, persistent
+from perdure import EventFailed, InstanceState, MachineConfigError, Meta, Runtime, assign, create_machine, persistent
 from perdure.statechart.retry import Retry
 from tests.durable.world import ORG, FaultyWorld, World, a_while, at, journal, soon, types
 
@@ -57,6 +57,14 @@ def working(world: World, service: Service, **retry: Any) -> None:
         "failed": {},
     }
     world.machine("m", {"initial": "idle", "context": {"n": 0}, "states": states}, services={"work": work})
+
+
+async def begun(runtime: Runtime, service: Service) -> asyncio.Task[InstanceState]:
+    """Create the instance and have its first attempt be under way; the request that waits for it."""
+    await runtime.create_instance(at("m"))
+    request = asyncio.create_task(runtime.send(at("m"), "GO"))
+    await service.called(1)
+    return request
 
 
 async def settle(world: World, runtime: Any, milliseconds: float = 0.0) -> None:
@@ -120,9 +128,7 @@ async def test_a_service_that_was_running_when_the_process_ended_is_run_again_wi
     service.holds = True
     working(world, service)
     async with world.running() as runtime:
-        await runtime.create_instance(at("m"))
-        request = asyncio.create_task(runtime.send(at("m"), "GO"))
-        await service.called(1)
+        request = await begun(runtime, service)
     await asyncio.gather(request, return_exceptions=True)
     service.holds = False
     async with world.running() as runtime:
@@ -139,9 +145,7 @@ async def test_a_service_that_kills_its_process_each_time_is_not_tried_for_ever(
     service.holds = True
     working(world, service)
     async with world.running() as runtime:
-        await runtime.create_instance(at("m"))
-        request = asyncio.create_task(runtime.send(at("m"), "GO"))
-        await service.called(1)
+        request = await begun(runtime, service)
     await asyncio.gather(request, return_exceptions=True)
     for _ in range(2):
         before = len(service.calls)
@@ -220,9 +224,7 @@ async def test_an_attempt_that_takes_longer_than_its_timeout_has_failed(world: W
     service.holds = True
     working(world, service, timeout=5_000, attempts=2, backoff=0)
     async with world.running() as runtime:
-        await runtime.create_instance(at("m"))
-        request = asyncio.create_task(runtime.send(at("m"), "GO"))
-        await service.called(1)
+        request = await begun(runtime, service)
         await world.clock.advance(5_000)
         await service.called(2)
         await world.clock.advance(5_000)
@@ -243,9 +245,7 @@ async def test_an_attempt_that_still_runs_at_the_processing_timeout_has_failed_a
     service.holds = True
     working(world, service)
     async with world.running() as runtime:
-        await runtime.create_instance(at("m"))
-        request = asyncio.create_task(runtime.send(at("m"), "GO"))
-        await service.called(1)
+        request = await begun(runtime, service)
         service.holds = False
         await world.clock.advance(runtime.settings.processing_timeout)
         assert (await soon(request)).state == "busy"
@@ -334,9 +334,7 @@ async def test_a_result_whose_acknowledgement_was_lost_is_applied_once() -> None
     service.holds = True
     working(world, service)
     async with world.running() as runtime:
-        await runtime.create_instance(at("m"))
-        request = asyncio.create_task(runtime.send(at("m"), "GO"))
-        await service.called(1)
+        request = await begun(runtime, service)
         world.faults.fail("commit", "after")
         service.hold.set()
         await a_while()
