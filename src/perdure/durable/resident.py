@@ -275,21 +275,19 @@ class Resident(TurnTaking):
             self._one_by_one -= 1
             return False
         turns, refusal = await self._turns_at_hand(self._inbox)
-        if turns:
-            do_stand = await self._take_together([self._inbox.popleft() for _ in turns], turns)
-            if not do_stand:
-                return do_stand is None
+        if turns and not await self._take_together([self._inbox.popleft() for _ in turns], turns):
+            return True
         if refusal is not None:
             await self._fail_waiting(self._inbox[0], refusal)
         return bool(turns) or refusal is not None
 
-    async def _take_together(self, envelopes: list[Envelope], turns: list[Turn]) -> bool | None:
-        """Make the turns of these messages durable and answer them; false when nothing has happened, and they are back
-        in the inbox, to be taken one by one; ``None`` when they have failed."""
+    async def _take_together(self, envelopes: list[Envelope], turns: list[Turn]) -> bool:
+        """Make the turns of these messages durable and answer them; false when they have failed, or when nothing has
+        happened and they are back in the inbox, to be taken one by one."""
         try:
             await self._run_together(turns)
         except (SequenceConflict, MailGone, ReceiptExists):
-            self._one_by_one = len(envelopes) - 1
+            self._one_by_one = len(envelopes)
             self._inbox.extendleft(reversed(envelopes))
             return False
         except Exception as error:
@@ -297,7 +295,7 @@ class Resident(TurnTaking):
             for envelope in envelopes:
                 if envelope in self._inbox:  # or else it waits behind one that has failed
                     await self._fail_waiting(envelope, error)
-            return None
+            return False
         except BaseException:
             self._inbox.extendleft(reversed(envelopes))  # closing: answered with all the others that wait
             raise
